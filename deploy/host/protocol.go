@@ -1,0 +1,78 @@
+package host
+
+import (
+	"time"
+
+	"pushtrain/deploy"
+)
+
+// Version is the protocol's. A session whose Hello does not answer it is not used.
+const Version = 1
+
+// Request is one line of JSON to `pushtrain host`. Exactly one Response with the
+// same N comes back for each, in order.
+type Request struct {
+	N     uint64
+	Do    Verb
+	Epoch uint64           `json:",omitempty"` // every verb but Hello and Status carries it; one that is lower than the host's is refused for good
+	Stack string           `json:",omitempty"` // Lock: for the message of who holds it
+	By    string           `json:",omitempty"` // Lock: likewise
+	Side  deploy.Side      `json:",omitempty"` // Prepare, Seal, Flip: the side to fill, seal, flip to
+	From  deploy.Side      `json:",omitempty"` // Flip: the side that must be live now; "" = there is no link yet
+	Seal  deploy.Seal      `json:",omitzero"`  // Prepare: what is coming; Seal: what it must be; Flip: what it must be sealed with
+	Drain time.Duration    `json:",omitempty"` // Hello: how long a side may have readers after it was left
+	Tree  *deploy.Manifest `json:",omitempty"` // Seal: the manifest that the side must equal
+	Need  Need             `json:",omitzero"`  // Prepare: room that the side needs
+}
+
+// Need is room asked for on the host's file system.
+type Need struct {
+	Bytes int64
+	Files int64
+}
+
+// Verb is what a Request asks for.
+type Verb string
+
+const (
+	Hello   Verb = "hello"   // who are you: Version, tools, Standing. Takes nothing
+	Lock    Verb = "lock"    // takes the root's lock for Epoch and keeps Epoch on disk; held until Unlock or the session's end
+	Prepare Verb = "prepare" // checks that Side is idle, drained and has room, and marks it dirty. Answers Ready when it is sealed with Seal already
+	Seal    Verb = "seal"    // hashes Side against Tree; seals it, with fsync, when they are equal
+	Flip    Verb = "flip"    // compare-and-swap of the link, read back
+	Status  Verb = "status"  // Standing
+	Unlock  Verb = "unlock"
+)
+
+// Response answers one Request.
+type Response struct {
+	N        uint64
+	Err      string          `json:",omitempty"` // one line for a person; "" = done
+	Code     Code            `json:",omitempty"` // the kind of Err
+	Version  int             `json:",omitempty"` // Hello
+	Rsync    string          `json:",omitempty"` // Hello: rsync's version, "" = it is missing
+	Hostname string          `json:",omitempty"` // Hello
+	Standing deploy.Standing `json:",omitzero"`  // all verbs: as it is after the deed
+	Ready    bool            `json:",omitempty"` // Prepare: nothing to send; Flip: it was there already
+	Diff     []string        `json:",omitempty"` // Seal: the first paths that differ, at most 10, each with what differs
+	Free     Need            `json:",omitzero"`  // Prepare: room that there is
+}
+
+// Code is the kind of a refusal, for the caller's next step.
+type Code string
+
+const (
+	Stale    Code = "stale"    // Epoch is lower than one that the host has accepted
+	Locked   Code = "locked"   // another session holds the lock
+	NotLock  Code = "nolock"   // the verb needs the lock
+	Plain    Code = "plain"    // ROOT/current is not a link
+	Draining Code = "draining" // Standing.Drain says for how long
+	Full     Code = "full"     // not enough room
+	NoRsync  Code = "norsync"  // rsync is missing
+	Differs  Code = "differs"  // the side is not the manifest
+	Unsealed Code = "unsealed" // Flip: the side is not sealed with what was named
+	Moved    Code = "moved"    // Flip: the link is on neither From nor Side
+	LiveSide Code = "live"     // Prepare, Seal: the side is the live one
+	Broken   Code = "broken"   // the file system said no; Err has what
+	Bad      Code = "bad"      // the request makes no sense
+)
