@@ -23,6 +23,7 @@ type Hold struct {
 	Why   string    // "" = no reason given
 	By    string    `json:",omitempty"` // nick; not shown
 	Since time.Time `json:",omitzero"`  // not shown
+	Train int       `json:",omitempty"` // not shown; the train whose rollback set it: its riders or an op lift it
 }
 
 // Train is riders who ship together. The first is the driver.
@@ -34,7 +35,10 @@ type Train struct {
 
 	ID    int        // not shown; unique for the life of the journal, 0 = not given yet
 	Up    time.Time  `json:",omitzero"`  // not shown; when its riders were told "You're up"; zero = not yet
+	Since time.Time  `json:",omitzero"`  // not shown; when it last moved: Up, a word of its driver, a rollout's end
+	Nudge int        `json:",omitempty"` // not shown; reminders since then: 1 = the driver's, 2 = the riders', 3 = the wheel was offered
 	Ready bool       `json:",omitempty"` // not shown; "everyone is ready" was said for these marks
+	Asked bool       `json:",omitempty"` // not shown; `.done` has warned of missing marks
 	Ships []Shipment `json:",omitempty"` // not shown; one a stack once it has started
 	Runs  string     `json:",omitempty"` // not shown; the stage whose rollout is running, "" = none
 }
@@ -42,7 +46,7 @@ type Train struct {
 // Shipment is what a started train ships of one stack: pinned by its first
 // rollout, the same tree for every later stage.
 type Shipment struct {
-	Stack   string
+	Stack   string   // its name; the default stack's too
 	Commit  string   // full hash; "" until the first rollout has pinned it
 	Release string   // release id (short hash); "" until built
 	Digest  string   // of its manifest; "" until built

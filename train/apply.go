@@ -1,0 +1,191 @@
+package train
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Refusal is an event that changed nothing because a rule says so. Its text is
+// for the person who asked: why, and what to do.
+type Refusal struct {
+	Code string // the rule, for counting: "not driver", "held", …
+	Text string
+}
+
+func (r *Refusal) Error() string { return r.Text }
+
+func refuse(code, format string, args ...any) error {
+	return &Refusal{Code: code, Text: fmt.Sprintf(format, args...)}
+}
+
+// Apply returns the state after in, and what came of it. It never changes s; on
+// an error the state is s as it was, and the error is a *Refusal.
+func (s State) Apply(in Input) (State, []Effect, error) {
+	t := turn{State: s.clone(), at: in.At, by: in.By}
+	t.bind()
+	if err := t.do(in.Event); err != nil {
+		return s, nil, err
+	}
+	t.settle()
+	t.write()
+	return t.State, t.effects, nil
+}
+
+// turn is one Apply under way.
+type turn struct {
+	State
+	at      time.Time
+	by      Who
+	effects []Effect
+}
+
+func (t *turn) emit(e Effect) { t.effects = append(t.effects, e) }
+
+func (t *turn) do(e Event) error {
+	switch e := e.(type) {
+	case Join:
+		return t.join(e)
+	case Leave:
+		return t.leave(e)
+	case Kick:
+		return t.kick(e)
+	case Drive:
+		return t.drive(e)
+	case Vote:
+		return t.vote(e)
+	case Step:
+		return t.step(e)
+	case Ship:
+		return t.shipByShell(e)
+	case At:
+		return t.mark(e)
+	case Done:
+		return t.done(e)
+	case Abort:
+		return t.abort(e)
+	case Rollback:
+		return t.rollback(e)
+	case Halt:
+		return t.halt(e)
+	case Lift:
+		return t.lift(e)
+	case Note:
+		return t.note(e)
+	case Edited:
+		return t.edited(e)
+	case Log:
+		t.emit(Logged{Text: CleanMessage(e.Text), By: t.by.Nick})
+	case Online:
+		t.online(e)
+	case Shown:
+		t.see(e.Text)
+	case Renamed:
+		t.renamed(e)
+	case Parted:
+		t.parted()
+	case Heard: // bind has done it
+	case Configured:
+		t.Rules = e.Rules
+	case Pinned:
+		t.pinned(e)
+	case Ended:
+		t.ended(e)
+	case Tick:
+		t.tick()
+	default:
+		panic(fmt.Sprintf("train: unknown event %T", e))
+	}
+	return nil
+}
+
+// settle says what has become true of the queue: new heads, ready trains.
+func (t *turn) settle() {
+	for i := range t.Queue.Trains {
+		tr := &t.Queue.Trains[i]
+		if !tr.Started() && !t.IsHead(i) {
+			tr.Up = time.Time{} // somebody got in front: it is told again
+		}
+		if tr.Up.IsZero() && t.IsHead(i) {
+			tr.Up, tr.Since, tr.Nudge = t.at, t.at, 0
+			t.emit(Up{Train: tr.ID, Riders: seats(*tr), Fresh: nicks(*tr), Stacks: t.Stacks(*tr), Held: t.heldFor(*tr)})
+		}
+		all := !slices.ContainsFunc(tr.Riders, func(r Rider) bool { return r.Mark != Good })
+		if all && !tr.Ready && !tr.Up.IsZero() && tr.Runs == "" {
+			t.emit(EveryoneReady{Train: tr.ID, Riders: seats(*tr), Next: t.next(*tr)})
+		}
+		tr.Ready = all
+	}
+}
+
+// write remembers the text that the queue is written as, so that a restart knows its own.
+func (t *turn) write() {
+	text := t.Topic()
+	if len(t.Own) > 0 && t.Own[0] == text {
+		return
+	}
+	t.Own = slices.DeleteFunc(t.Own, func(o string) bool { return o == text })
+	t.Own = slices.Insert(t.Own, 0, text)
+	t.Own = t.Own[:min(len(t.Own), 8)]
+}
+
+// renumber gives every train without an ID the next one.
+func (t *turn) renumber() {
+	for i := range t.Queue.Trains {
+		if t.Queue.Trains[i].ID == 0 {
+			t.Last++
+			t.Queue.Trains[i].ID = t.Last
+		}
+	}
+}
+
+// drop removes train i; what people wrote in front of it stays.
+func (t *turn) drop(i int) {
+	q := &t.Queue
+	before := q.Trains[i].Before
+	q.Trains = slices.Delete(q.Trains, i, i+1)
+	if i < len(q.Trains) {
+		q.Trains[i].Before = append(before, q.Trains[i].Before...)
+	} else {
+		q.Rest = append(before, q.Rest...)
+	}
+}
+
+// next is the stage that comes after those that every stack of tr has passed; "" = none.
+func (t *turn) next(tr Train) string {
+	for _, st := range t.Stacks(tr) {
+		stack, _ := t.Rules.Find(st)
+		ship := tr.ship(st)
+		for _, sg := range stack.Stages {
+			if ship == nil || !slices.Contains(ship.Green, sg.Name) {
+				return sg.Name
+			}
+		}
+	}
+	return ""
+}
+
+func clearMarks(tr *Train) {
+	for i := range tr.Riders {
+		tr.Riders[i].Mark = None
+	}
+	tr.Ready, tr.Asked = false, false
+}
+
+func seats(tr Train) []Seat {
+	var out []Seat
+	for _, r := range tr.Riders {
+		out = append(out, Seat{Nick: r.Nick, Joined: r.Joined})
+	}
+	return out
+}
+
+func nicks(tr Train) []string {
+	var out []string
+	for _, r := range tr.Riders {
+		out = append(out, r.Nick)
+	}
+	return out
+}
+
+func clock(at time.Time) string { return at.UTC().Format("15:04") + " UTC" }

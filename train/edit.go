@@ -1,0 +1,488 @@
+package train
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// raceWindow is how old a topic may be that a person had before them while they
+// typed another one.
+const raceWindow = 10 * time.Second
+
+// edited takes over a topic that a person set. It is a three-way merge between
+// base, which the person had before them; want, what they wrote; and the queue as it is:
+//
+//   - a seat that base did not show (its command crossed the edit, or it was hidden
+//     behind "… +7") can't have been removed by hand: it stays, behind what was written;
+//   - a name that base showed and the queue has no more left by a word that crossed the edit: it stays away;
+//   - a text or a mark that is as in base was not touched: the queue's own stays;
+//   - a started train keeps its driver, riders, stage, marks and place;
+//   - everything else is as the person wrote it.
+func (t *turn) edited(e Edited) error {
+	n := t.Notation(e.Known)
+	want := n.Parse(e.Text)
+	m := merge{turn: t, base: t.base(n, want), want: want, clear: saysClear(e.Text, want)}
+	t.see(e.Text)
+	if !m.clear && len(want.Trains) == 0 {
+		if len(t.Queue.Trains) > 0 { // nothing in it is a train: the texts are taken, the queue stays
+			t.emit(Unread{By: t.by.Nick, Texts: texts(want), Kept: true})
+		}
+		m.texts()
+		return nil
+	}
+	before := everybody(t.Queue)
+	if unread := newTexts(m.base, want); len(unread) > 0 {
+		t.emit(Unread{By: t.by.Nick, Texts: unread})
+	}
+	m.trains()
+	m.texts()
+	t.renumber()
+	if len(m.whys) > 0 {
+		t.emit(PutBack{By: t.by.Nick, Whys: m.whys})
+	}
+	after := everybody(t.Queue)
+	t.emit(Adopted{By: t.by.Nick, Added: t.without(after, before), Removed: t.without(before, after)})
+	return nil
+}
+
+// see remembers what the channel shows now, and what it showed within raceWindow.
+func (t *turn) see(text string) {
+	last := len(t.Seen)
+	for i, s := range t.Seen { // the first one older than the window was still there when it began
+		if t.at.Sub(s.At) > raceWindow {
+			last = i + 1
+			break
+		}
+	}
+	t.Seen = slices.Insert(t.Seen[:min(last, 8)], 0, Sight{Text: text, At: t.at})
+}
+
+// base is the topic that the person had before them: of those that the channel
+// showed within raceWindow the one that the edit changes least, the newest of equals.
+func (t *turn) base(n Notation, want Queue) Queue {
+	var best Queue
+	least := -1
+	for i, s := range t.Seen {
+		if i > 0 && t.at.Sub(t.Seen[i-1].At) > raceWindow {
+			break // it was replaced before the window began
+		}
+		q := n.Parse(s.Text)
+		if d := t.distance(q, want); least < 0 || d < least {
+			best, least = q, d
+		}
+	}
+	return best
+}
+
+// distance counts what a person has to do to turn a into b, names before all else.
+func (t *turn) distance(a, b Queue) int {
+	x, y := everybody(a), everybody(b)
+	d := 4 * (len(t.without(x, y)) + len(t.without(y, x)))
+	same := func(nicks, others []string) []string {
+		return slices.DeleteFunc(slices.Clone(nicks), func(n string) bool {
+			return !slices.ContainsFunc(others, func(o string) bool { return t.Casemap.Same(n, o) })
+		})
+	}
+	if !slices.EqualFunc(same(x, y), same(y, x), t.Casemap.Same) {
+		d += 2
+	}
+	if a.Banner != b.Banner {
+		d++
+	}
+	if a.Message != b.Message {
+		d++
+	}
+	return d
+}
+
+// merge is one hand edit being taken over.
+type merge struct {
+	*turn
+	base, want Queue
+	clear      bool // the person emptied the topic
+	whys       []string
+}
+
+func (m *merge) why(text string) {
+	if !slices.Contains(m.whys, text) {
+		m.whys = append(m.whys, text)
+	}
+}
+
+// seatAt names one seat of the queue as it was.
+type seatAt struct{ train, seat int }
+
+// trains builds the trains anew: those of the edit, filled with what is known of
+// the names that stay, then what the edit could not remove.
+func (m *merge) trains() {
+	old := m.Queue.Trains
+	used := map[seatAt]bool{}
+	claimed := map[int]bool{} // trains of old whose identity a new one has
+	var out []Train
+	for _, w := range m.want.Trains {
+		k := m.identity(w, old, claimed)
+		nt := Train{Before: w.Before, Stage: w.Stage, Message: w.Message}
+		if k >= 0 {
+			claimed[k] = true
+			nt = m.keep(old[k], w)
+		}
+		for _, r := range w.Riders {
+			m.place(&nt, r, k, old, used)
+		}
+		if len(nt.Riders) > 0 {
+			out = append(out, nt)
+		}
+	}
+	out = m.returned(out, old, used)
+	out = m.started(out, old)
+	m.Queue.Trains = out
+}
+
+// identity finds the train of old that w is: the one that most of its riders sit in.
+func (m *merge) identity(w Train, old []Train, claimed map[int]bool) int {
+	best, most := -1, 0
+	for k, o := range old {
+		if claimed[k] {
+			continue
+		}
+		n := 0
+		for j, r := range w.Riders {
+			if i := m.named(o, r.Nick); i >= 0 {
+				n += 2
+				if j == 0 && i == 0 {
+					n++ // the same driver decides between equals
+				}
+			}
+		}
+		if n > most {
+			best, most = k, n
+		}
+	}
+	return best
+}
+
+// keep is an old train as the edit changes it: texts and, while it waits, its marker.
+func (m *merge) keep(o, w Train) Train {
+	b := m.shownAs(o)
+	nt := o
+	nt.Riders = nil
+	nt.Before = merge3s(b.Before, w.Before, o.Before)
+	nt.Message = merge3(b.Message, w.Message, o.Message)
+	nt.Stage = merge3(b.Stage, w.Stage, o.Stage)
+	if o.Started() && nt.Stage != o.Stage {
+		nt.Stage = o.Stage
+		m.why("the stage of a started train moves by its rollout or by .at")
+	}
+	nt.Ready = false
+	return nt
+}
+
+// shownAs is the train of base that stands for o; the zero Train when base did not show it.
+func (m *merge) shownAs(o Train) Train {
+	if k := m.identity(o, m.base.Trains, nil); k >= 0 {
+		return m.base.Trains[k]
+	}
+	return Train{}
+}
+
+// place puts the rider r of the edit into nt, whose identity is old[k] (k < 0: a new train).
+func (m *merge) place(nt *Train, r Rider, k int, old []Train, used map[seatAt]bool) {
+	if m.named(*nt, r.Nick) >= 0 {
+		return // written twice in one train
+	}
+	at, found := m.match(r.Nick, k, old, used)
+	if !found {
+		if m.inBase(r.Nick) && !m.inQueue(r.Nick, old) {
+			return // left while the person typed
+		}
+		r.Joined, r.Hand = m.at, m.turn.by.Nick
+		nt.Riders = append(nt.Riders, r)
+		return
+	}
+	used[at] = true
+	o := old[at.train]
+	seat := o.Riders[at.seat]
+	if o.Started() && at.train != k {
+		return // nobody leaves a started train by an edit: started puts the seat back
+	}
+	b := m.shownSeat(o, seat.Nick)
+	if r.Mark != b.Mark {
+		seat.Mark = r.Mark
+	}
+	if o.Started() {
+		seat.Mark = o.Riders[at.seat].Mark
+		if r.Mark != b.Mark {
+			m.why("a mark in a started train is its rider's own: .good, .uhoh")
+		}
+	}
+	if r.Stack != b.Stack && !o.Started() {
+		seat.Stack = r.Stack
+	}
+	seat.AskMe, seat.Hold, seat.Words = merge3(b.AskMe, r.AskMe, seat.AskMe), merge3(b.Hold, r.Hold, seat.Hold), merge3s(b.Words, r.Words, seat.Words)
+	nt.Riders = append(nt.Riders, seat)
+}
+
+// match finds the seat of old that a written name means: in the train's own
+// identity first, then the first free one elsewhere.
+func (m *merge) match(nick string, k int, old []Train, used map[seatAt]bool) (seatAt, bool) {
+	if k >= 0 {
+		if j := m.named(old[k], nick); j >= 0 && !used[seatAt{k, j}] {
+			return seatAt{k, j}, true
+		}
+	}
+	for pass := range 2 { // a waiting seat before one that a started train keeps anyway
+		for i, o := range old {
+			if o.Started() != (pass == 1) {
+				continue
+			}
+			if j := m.named(o, nick); j >= 0 && !used[seatAt{i, j}] && !m.written(o, nick) {
+				return seatAt{i, j}, true
+			}
+		}
+	}
+	return seatAt{}, false
+}
+
+// written reports whether the edit names nick in the very train o: then that seat is for it.
+func (m *merge) written(o Train, nick string) bool {
+	for _, w := range m.want.Trains {
+		if m.named(w, nick) >= 0 && m.identity(w, []Train{o}, nil) == 0 && len(w.Riders) > 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// returned adds the seats that the edit could not remove: those that base did not
+// show. A topic that was emptied takes the ones behind "… +7" with it.
+func (m *merge) returned(out, old []Train, used map[seatAt]bool) []Train {
+	for k, o := range old {
+		if o.Started() {
+			continue
+		}
+		var stay []Rider
+		for j, r := range o.Riders {
+			shown := m.shownSeat(o, r.Nick).Nick != ""
+			if used[seatAt{k, j}] || shown || m.writtenAnywhere(r.Nick) || m.clear && m.base.More > 0 {
+				continue
+			}
+			stay = append(stay, r)
+		}
+		if len(stay) == 0 {
+			continue
+		}
+		i := slices.IndexFunc(out, func(t Train) bool { return t.ID == o.ID })
+		if i < 0 {
+			o.Riders, o.Ready = nil, false
+			out = append(out, o)
+			i = len(out) - 1
+		}
+		for _, r := range stay {
+			if m.named(out[i], r.Nick) < 0 {
+				out[i].Riders = append(out[i].Riders, r)
+			}
+		}
+	}
+	return out
+}
+
+// started puts the started trains back as the journal has them: same riders in
+// the same order, what the edit appended behind them, and in front of the waiting
+// trains of their lanes.
+func (m *merge) started(out, old []Train) []Train {
+	for k, o := range old {
+		if !o.Started() {
+			continue
+		}
+		i := slices.IndexFunc(out, func(t Train) bool { return t.ID == o.ID })
+		if i < 0 {
+			out = slices.Insert(out, min(k, len(out)), o)
+			m.why("a started train (" + joinNicks(o) + ") can't be removed by hand: .done ends it")
+			continue
+		}
+		nt := out[i]
+		kept := slices.Clone(o.Riders)
+		for _, r := range nt.Riders {
+			j := m.named(o, r.Nick)
+			if j < 0 {
+				kept = append(kept, r)
+				continue
+			}
+			kept[j] = r
+		}
+		if len(nt.Riders) < len(o.Riders) {
+			m.why("nobody leaves a started train by hand: .leave or .kick")
+		} else if !m.Casemap.Same(nt.Riders[0].Nick, o.Riders[0].Nick) {
+			m.why("the wheel of a started train changes by .drive")
+		}
+		nt.Riders = kept
+		out[i] = nt
+	}
+	return m.forward(out)
+}
+
+// forward moves started trains in front of the waiting ones of their lanes.
+func (m *merge) forward(out []Train) []Train {
+	var res []Train
+	for _, t := range out {
+		at := len(res)
+		if t.Started() {
+			for i, r := range res {
+				if !r.Started() && shareStack(m.Stacks(r), m.Stacks(t)) {
+					at = i
+					m.why("nobody gets in front of a started train (" + joinNicks(t) + ")")
+					break
+				}
+			}
+		}
+		res = slices.Insert(res, at, t)
+	}
+	return res
+}
+
+// texts takes over what the person wrote around the trains, and the holds.
+func (m *merge) texts() {
+	q := &m.Queue
+	q.Banner = merge3(m.base.Banner, m.want.Banner, q.Banner)
+	q.Message = merge3(m.base.Message, m.want.Message, q.Message)
+	q.Rest = merge3s(m.base.Rest, m.want.Rest, q.Rest)
+	var holds []Hold
+	for _, w := range m.want.Holds {
+		i := slices.IndexFunc(q.Holds, func(h Hold) bool { return h.Stack == w.Stack })
+		if slices.ContainsFunc(holds, func(h Hold) bool { return h.Stack == w.Stack }) {
+			continue
+		}
+		if i < 0 {
+			h := Hold{Stack: w.Stack, Why: w.Why, By: m.turn.by.Nick, Since: m.at}
+			holds = append(holds, h)
+			m.emit(Held{Hold: h})
+			continue
+		}
+		h := q.Holds[i]
+		h.Why = w.Why
+		holds = append(holds, h)
+	}
+	for _, h := range q.Holds {
+		gone := !slices.ContainsFunc(m.want.Holds, func(w Hold) bool { return w.Stack == h.Stack })
+		shown := slices.ContainsFunc(m.base.Holds, func(b Hold) bool { return b.Stack == h.Stack })
+		switch {
+		case gone && shown && m.mayLift(h):
+			m.emit(Lifted{Hold: h, By: m.turn.by.Nick})
+		case gone:
+			holds = append(holds, h)
+			if shown {
+				m.why(h.Stack + " was rolled back: a rider of that train or an op lifts the hold")
+			}
+		}
+	}
+	q.Holds = holds
+}
+
+// shownSeat is how base showed nick in the train o; the zero Rider when it did not.
+func (m *merge) shownSeat(o Train, nick string) Rider {
+	b := m.shownAs(o)
+	if j := m.named(b, nick); j >= 0 {
+		return b.Riders[j]
+	}
+	for _, b := range m.base.Trains {
+		if j := m.named(b, nick); j >= 0 && !m.twice(nick) {
+			return b.Riders[j]
+		}
+	}
+	return Rider{}
+}
+
+// twice reports whether nick has more than one seat in the queue.
+func (m *merge) twice(nick string) bool {
+	n := 0
+	for _, t := range m.Queue.Trains {
+		if m.named(t, nick) >= 0 {
+			n++
+		}
+	}
+	return n > 1
+}
+
+func (m *merge) inBase(nick string) bool {
+	return slices.ContainsFunc(m.base.Trains, func(t Train) bool { return m.named(t, nick) >= 0 })
+}
+
+func (m *merge) inQueue(nick string, old []Train) bool {
+	return slices.ContainsFunc(old, func(t Train) bool { return m.named(t, nick) >= 0 })
+}
+
+func (m *merge) writtenAnywhere(nick string) bool {
+	return slices.ContainsFunc(m.want.Trains, func(t Train) bool { return m.named(t, nick) >= 0 })
+}
+
+// without returns the names of a that are not in b.
+func (t *turn) without(a, b []string) []string {
+	var out []string
+	for _, n := range a {
+		if !slices.ContainsFunc(b, func(o string) bool { return t.Casemap.Same(o, n) }) && !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// merge3 is want where the person changed it, have where not.
+func merge3[T comparable](base, want, have T) T {
+	if want == base {
+		return have
+	}
+	return want
+}
+
+func merge3s(base, want, have []string) []string {
+	if slices.Equal(want, base) {
+		return have
+	}
+	return want
+}
+
+func shareStack(a, b []string) bool {
+	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
+}
+
+// saysClear reports whether the person emptied the topic or wrote "clear", with or without a message behind it.
+func saysClear(text string, q Queue) bool {
+	if len(q.Trains)+len(q.Rest) > 0 {
+		return false
+	}
+	head, _, _ := strings.Cut(text, "!!")
+	for _, segment := range strings.Split(head, "|") {
+		if strings.EqualFold(strings.TrimSpace(segment), "clear") {
+			return true
+		}
+	}
+	return strings.TrimSpace(text) == ""
+}
+
+func everybody(q Queue) []string {
+	var out []string
+	for _, t := range q.Trains {
+		out = append(out, nicks(t)...)
+	}
+	return out
+}
+
+// texts are all free texts of q that stand where trains do.
+func texts(q Queue) []string {
+	var out []string
+	if q.Banner != "" {
+		out = append(out, q.Banner)
+	}
+	for _, t := range q.Trains {
+		out = append(out, t.Before...)
+	}
+	return append(out, q.Rest...)
+}
+
+// newTexts are those that base did not have; a banner is no surprise.
+func newTexts(base, want Queue) []string {
+	want.Banner = ""
+	old := texts(base)
+	return slices.DeleteFunc(texts(want), func(s string) bool { return slices.Contains(old, s) })
+}

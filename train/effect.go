@@ -1,0 +1,184 @@
+package train
+
+import "time"
+
+// Effect is what an event brought about: a fact, never a sentence. The bot says
+// some of them, does the deeds among them, and keeps all of them beside the event
+// in the journal, where the stats read them.
+type Effect interface{ effect() }
+
+// Seat is one rider in a fact.
+type Seat struct {
+	Nick   string
+	Joined time.Time
+}
+
+// About the queue.
+type (
+	// Boarded answers Join.
+	Boarded struct {
+		Nick  string
+		Stack string
+		Train int // ID
+		Place int // how many trains of the lane stand in front; 0 = head
+		Size  int // riders, this one counted
+	}
+	// Up: the train is the head of its lanes. Fresh names the riders who do not know yet.
+	Up struct {
+		Train  int
+		Riders []Seat
+		Fresh  []string
+		Stacks []string
+		Held   string // why the line is held; "" = it is not
+		Again  bool   // it was up before: somebody joined
+	}
+	// EveryoneReady: all marks are good.
+	EveryoneReady struct {
+		Train  int
+		Riders []Seat
+		Next   string // the stage that comes next; "" = none, `.done`
+	}
+	// Trouble: somebody said uh-oh.
+	Trouble struct {
+		Nick   string
+		Train  int
+		Driver string
+	}
+	// Departed answers Leave and Kick.
+	Departed struct {
+		Nick   string
+		By     string // Kick: who did it; "" = oneself
+		Seats  int
+		Riders []string // who ride with the person no more
+	}
+	// Wheel: the train has another driver.
+	Wheel struct {
+		Train   int
+		Driver  string
+		Was     string
+		Because string // "" = handed over
+	}
+	// Marker: the train's marker was set by hand.
+	Marker struct {
+		Train  int
+		Stage  string
+		By     string
+		Proves bool // an external stage: it is green now, on By's word
+	}
+	// Over: the train has ended.
+	Over struct {
+		Train   int
+		Stacks  []string
+		Riders  []Seat
+		Up      time.Time
+		By      string
+		NotGood []string // riders who had not said good
+	}
+	// Held and Lifted: the line, or one lane.
+	Held   struct{ Hold Hold }
+	Lifted struct {
+		Hold Hold
+		By   string
+	}
+	// Noted: the topic's message changed.
+	Noted struct{ Text, By string }
+	// Nudge reminds of a train that does not move. Step 1 = the driver, 2 = the riders, 3 = any rider may take the wheel.
+	Nudge struct {
+		Train  int
+		Step   int
+		Driver string
+		Riders []string
+		Quiet  time.Duration
+	}
+	// Logged is a line for the deploy log.
+	Logged struct{ Text, By string }
+)
+
+// About hand edits.
+type (
+	// Adopted: a hand edit changed the queue.
+	Adopted struct {
+		By             string
+		Added, Removed []string
+	}
+	// PutBack: a part of a hand edit was not taken over.
+	PutBack struct {
+		By   string
+		Whys []string
+	}
+	// Unread: text in a hand edit that could not be read as trains. It stays where it stood.
+	Unread struct {
+		By    string
+		Texts []string
+		Kept  bool // nothing could be read: the queue is as it was
+	}
+)
+
+// Deeds for the deploy engine.
+type (
+	// Deploy starts a rollout.
+	Deploy struct {
+		Train        int
+		Stack, Stage string
+		By           string
+		Shipment     Shipment // Commit "" = build what the branch holds now
+		Override     string
+	}
+	// Stop aborts a stack's rollout; after its COMMIT it flips back.
+	Stop struct{ Stack, By, Why string }
+	// GoOn decides a STUCK rollout: forward.
+	GoOn struct{ Stack, By string }
+	// FlipBack starts a rollout of the release that the stage served before.
+	FlipBack struct {
+		Train        int
+		Stack, Stage string
+		By, Why      string
+	}
+)
+
+// About rollouts.
+type (
+	// Arrived: the train's marker moved, all its rollouts of the stage are green.
+	Arrived struct {
+		Train  int
+		Stage  string
+		Stacks []string
+		Riders []Seat
+		Next   string // the stage that comes next; "" = none
+		Up     time.Time
+	}
+	// Landed: one rollout ended.
+	Landed struct {
+		Train        int
+		Stack, Stage string
+		Outcome      Outcome
+		Shipment     Shipment
+		Reason       string
+		Driver       string
+		Began        time.Time
+		Back         bool
+	}
+)
+
+func (Boarded) effect()       {}
+func (Up) effect()            {}
+func (EveryoneReady) effect() {}
+func (Trouble) effect()       {}
+func (Departed) effect()      {}
+func (Wheel) effect()         {}
+func (Marker) effect()        {}
+func (Over) effect()          {}
+func (Held) effect()          {}
+func (Lifted) effect()        {}
+func (Noted) effect()         {}
+func (Nudge) effect()         {}
+func (Logged) effect()        {}
+func (Adopted) effect()       {}
+func (PutBack) effect()       {}
+func (Unread) effect()        {}
+func (Deploy) effect()        {}
+func (Stop) effect()          {}
+func (GoOn) effect()          {}
+func (FlipBack) effect()      {}
+func (Arrived) effect()       {}
+func (Landed) effect()        {}

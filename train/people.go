@@ -1,0 +1,226 @@
+package train
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// is reports whether by is the person in seat r. A seat that nobody has claimed
+// yet (a hand wrote the name) is by nick; a bound one is by the identity that was
+// bound, as followed through nick changes, until that person leaves the channel.
+func (s State) is(r Rider, by Who) bool {
+	switch {
+	case by.Nick == "":
+		return false
+	case r.Who == (Who{}):
+		return s.Casemap.Same(r.Nick, by.Nick)
+	case r.Gone || !s.Casemap.Same(r.Who.Nick, by.Nick):
+		return false
+	}
+	return s.sameIdentity(r.Who, by)
+}
+
+// sameIdentity compares what the rules say proves a person, beside the nick.
+func (s State) sameIdentity(bound, by Who) bool {
+	switch s.Rules.Identity {
+	case "nick":
+		return true
+	case "account":
+		return bound.Account != "" && strings.EqualFold(bound.Account, by.Account)
+	case "hostmask":
+		return bound.User == by.User && bound.Host == by.Host
+	}
+	if bound.Account != "" || by.Account != "" {
+		return strings.EqualFold(bound.Account, by.Account) || bound.Account == "" && bound.User == by.User && bound.Host == by.Host
+	}
+	return bound.User == by.User && bound.Host == by.Host
+}
+
+// bind claims for the person who speaks the seats that a hand gave to their nick,
+// and gives a rider who has come back their own seats again: by the same account
+// under any nick, or by the same nick and user@host.
+func (t *turn) bind() {
+	if t.by.Nick == "" {
+		return
+	}
+	for i := range t.Queue.Trains {
+		tr := &t.Queue.Trains[i]
+		for j := range tr.Riders {
+			r := &tr.Riders[j]
+			back := r.Gone && t.sameIdentity(r.Who, t.by) &&
+				(t.Casemap.Same(r.Who.Nick, t.by.Nick) || t.by.Account != "" && r.Who.Account != "")
+			claim := r.Who == (Who{}) && t.Casemap.Same(r.Nick, t.by.Nick)
+			if !back && !claim {
+				continue
+			}
+			r.Who, r.Gone = t.by.identity(), false
+			if back && !t.Casemap.Same(r.Nick, t.by.Nick) && t.named(*tr, t.by.Nick) < 0 {
+				r.Nick = t.by.Nick
+			}
+		}
+	}
+}
+
+// identity is by without what may change from word to word.
+func (w Who) identity() Who { w.Op = false; return w }
+
+// renamed follows a nick change. A seat keeps its old name when another one in the train has the new one.
+func (t *turn) renamed(e Renamed) {
+	for i := range t.Queue.Trains {
+		tr := &t.Queue.Trains[i]
+		for j := range tr.Riders {
+			r := &tr.Riders[j]
+			if !t.is(*r, t.by) {
+				continue
+			}
+			if k := t.named(*tr, e.To); k < 0 || k == j {
+				r.Nick = e.To
+			}
+			if r.Who != (Who{}) {
+				r.Who.Nick = e.To
+			}
+		}
+	}
+}
+
+// parted unbinds: whoever takes the freed nick is nobody.
+func (t *turn) parted() {
+	for i := range t.Queue.Trains {
+		for j := range t.Queue.Trains[i].Riders {
+			if r := &t.Queue.Trains[i].Riders[j]; t.is(*r, t.by) && r.Who != (Who{}) {
+				r.Gone = true
+			}
+		}
+	}
+}
+
+// online compares the seats with who is in the channel after the bot was away.
+func (t *turn) online(e Online) {
+	t.Casemap, t.Limit = e.Casemap, e.Limit
+	for i := range t.Queue.Trains {
+		for j := range t.Queue.Trains[i].Riders {
+			r := &t.Queue.Trains[i].Riders[j]
+			if r.Who == (Who{}) {
+				continue
+			}
+			r.Gone = !slices.ContainsFunc(e.Riders, func(w Who) bool {
+				return t.Casemap.Same(r.Who.Nick, w.Nick) && t.sameIdentity(r.Who, w)
+			})
+		}
+	}
+}
+
+// drive passes the wheel.
+func (t *turn) drive(e Drive) error {
+	if e.To != "" {
+		return t.handOver(e)
+	}
+	i, err := t.pick("", "ride in", func(tr Train) bool { return t.seat(tr, t.by) > 0 })
+	if err != nil {
+		if k := slices.IndexFunc(t.Queue.Trains, func(tr Train) bool { return t.seat(tr, t.by) == 0 }); k >= 0 {
+			return refuse("drives already", "you drive already; `.drive NICK` hands the wheel over")
+		}
+		return err
+	}
+	tr := &t.Queue.Trains[i]
+	d := tr.Driver()
+	if tr.Runs != "" {
+		return refuse("rollout runs", "the rollout of %s runs; the wheel can be taken when it has ended", tr.Runs)
+	}
+	because, quiet := "", t.at.Sub(lastHeard(*tr, e.Spoke[t.Casemap.Fold(d.Nick)]))
+	switch {
+	case t.by.Op:
+		because = "an op took it"
+	case d.Gone:
+		because = d.Nick + " has left the channel"
+	case quiet >= t.idle():
+		because = d.Nick + " has been silent for " + short(quiet)
+	default:
+		return refuse("driver is here", "%s drives and was heard %s ago: ask for `.drive %s`, or wait until %s of silence", d.Nick, short(quiet), t.by.Nick, short(t.idle()))
+	}
+	t.take(tr, t.seat(*tr, t.by), because)
+	return nil
+}
+
+func (t *turn) handOver(e Drive) error {
+	i, err := t.pick("", "drive", func(tr Train) bool {
+		return t.seat(tr, t.by) == 0 || t.by.Op && t.named(tr, e.To) > 0
+	})
+	if err != nil {
+		return err
+	}
+	tr := &t.Queue.Trains[i]
+	j := t.named(*tr, e.To)
+	switch {
+	case j < 0:
+		return refuse("not aboard", "%s does not ride in your train (%s): only a rider can drive it", e.To, joinNicks(*tr))
+	case j == 0:
+		return refuse("drives already", "%s drives already", tr.Riders[0].Nick)
+	case tr.Runs != "":
+		return refuse("rollout runs", "the rollout of %s runs; the wheel can be handed over when it has ended", tr.Runs)
+	}
+	because := ""
+	if t.seat(*tr, t.by) != 0 {
+		because = "op " + t.by.Nick + " said so"
+	}
+	t.take(tr, j, because)
+	return nil
+}
+
+func (t *turn) take(tr *Train, j int, because string) {
+	was, r := tr.Driver().Nick, tr.Riders[j]
+	tr.Riders = slices.Insert(slices.Delete(tr.Riders, j, j+1), 0, r)
+	tr.Since, tr.Nudge = t.at, 0
+	t.emit(Wheel{Train: tr.ID, Driver: r.Nick, Was: was, Because: because})
+}
+
+// lastHeard is when a train's driver last did anything that counts.
+func lastHeard(tr Train, spoke time.Time) time.Time {
+	if tr.Since.After(spoke) {
+		return tr.Since
+	}
+	if spoke.IsZero() {
+		return tr.Driver().Joined
+	}
+	return spoke
+}
+
+func (t *turn) idle() time.Duration {
+	if t.Rules.Idle == 0 {
+		return 15 * time.Minute
+	}
+	return t.Rules.Idle
+}
+
+// Due is when Tick has something to say, the zero time when never.
+func (s State) Due() time.Time {
+	var due time.Time
+	t := turn{State: s}
+	for i, tr := range s.Queue.Trains {
+		if tr.Up.IsZero() || tr.Runs != "" || tr.Nudge >= 3 || !s.IsHead(i) || t.heldFor(tr) != "" {
+			continue
+		}
+		at := tr.Since.Add(t.idle() * time.Duration(tr.Nudge+1) / 3)
+		if due.IsZero() || at.Before(due) {
+			due = at
+		}
+	}
+	return due
+}
+
+// tick reminds the driver after a third of the idle time, the riders after two, and offers the wheel after three.
+func (t *turn) tick() {
+	for i := range t.Queue.Trains {
+		tr := &t.Queue.Trains[i]
+		if tr.Up.IsZero() || tr.Runs != "" || tr.Nudge >= 3 || !t.IsHead(i) || t.heldFor(*tr) != "" {
+			continue
+		}
+		quiet := t.at.Sub(tr.Since)
+		if quiet < t.idle()*time.Duration(tr.Nudge+1)/3 {
+			continue
+		}
+		tr.Nudge++
+		t.emit(Nudge{Train: tr.ID, Step: tr.Nudge, Driver: tr.Driver().Nick, Riders: nicks(*tr)[1:], Quiet: quiet})
+	}
+}

@@ -1,0 +1,294 @@
+package train
+
+import (
+	"slices"
+	"strings"
+)
+
+// shipByShell starts a rollout from the shell: for the lane's head train if there
+// is one, and then by its driver or over the gates; else without a train.
+func (t *turn) shipByShell(e Ship) error {
+	st, ok := t.Rules.Find(e.Stack)
+	if !ok {
+		return refuse("no such stack", "there is no stack %s: it is one of %s", e.Stack, t.stackNames())
+	}
+	k := slices.IndexFunc(st.Stages, func(g Stage) bool { return g.Name == e.Stage })
+	switch {
+	case k < 0:
+		return refuse("no such stage", "%s has no stage %s", st.Name, e.Stage)
+	case st.Stages[k].External:
+		return refuse("external", "%s of %s is deployed by something else", e.Stage, st.Name)
+	}
+	if i := t.HeadOf(st.Name); i >= 0 {
+		tr := t.Queue.Trains[i]
+		if e.Override == "" && !t.Casemap.Same(tr.Driver().Nick, t.by.Nick) {
+			return refuse("not your turn", "%s drives the head train of %s (%s): not your turn; --override \"why\" goes ahead", tr.Driver().Nick, st.Name, joinNicks(tr))
+		}
+		return t.depart(i, e.Stage, e.Override)
+	}
+	if err := t.free(nil, []Stack{st}); err != nil {
+		return err
+	}
+	if e.Override == "" {
+		for _, h := range t.Queue.Holds {
+			if h.Stack == "" || h.Stack == st.Name {
+				return refuse("held", "%s", describeHold(h))
+			}
+		}
+	}
+	d := Deploy{Stack: st.Name, Stage: e.Stage, By: t.by.Nick, Override: e.Override, Shipment: Shipment{Stack: st.Name}}
+	if k > 0 {
+		before := t.live(st.Name, st.Stages[k-1].Name)
+		if before == nil {
+			return refuse("not green", "nothing has passed %s of %s: deploy that first", st.Stages[k-1].Name, st.Name)
+		}
+		d.Shipment = before.Shipment
+	}
+	t.launch(d)
+	return nil
+}
+
+// pinned takes over what a train's rollout found out about its commit.
+func (t *turn) pinned(e Pinned) {
+	i := t.find(e.Train)
+	if i < 0 {
+		return // a rollout from the shell has no train
+	}
+	if ship := t.Queue.Trains[i].ship(e.Shipment.Stack); ship != nil {
+		green := ship.Green
+		*ship = e.Shipment
+		ship.Green = green
+	}
+}
+
+// ended takes over a rollout's outcome.
+func (t *turn) ended(e Ended) {
+	k := slices.IndexFunc(t.Busy, func(r Run) bool { return r.Stack == e.Stack && r.Stage == e.Stage })
+	if k < 0 {
+		return // said twice
+	}
+	run := t.Busy[k]
+	if e.Outcome == OutStuck {
+		t.Busy[k].Stuck = true
+	} else {
+		t.Busy = slices.Delete(t.Busy, k, k+1)
+	}
+	i := t.find(run.Train)
+	landed := Landed{Train: run.Train, Stack: e.Stack, Stage: e.Stage, Outcome: e.Outcome, Shipment: e.Shipment, Reason: e.Reason, Driver: run.By, Began: run.Since, Back: run.Back}
+	if i >= 0 {
+		landed.Driver = t.Queue.Trains[i].Driver().Nick
+	}
+	t.emit(landed)
+	if e.Outcome == OutDone {
+		t.serves(run, e)
+	}
+	if i >= 0 {
+		t.arrive(&t.Queue.Trains[i], run, e.Outcome)
+	}
+	if u := slices.IndexFunc(t.Undo, func(p PendingUndo) bool { return p.Stack == e.Stack }); u >= 0 && e.Outcome != OutStuck {
+		p := t.Undo[u]
+		t.Undo = slices.Delete(t.Undo, u, u+1)
+		if e.Outcome != OutRolledBack || run.Stage != p.Stage {
+			t.flipBack(p)
+		}
+	}
+}
+
+// serves records what the stage is on now and who brought it there.
+func (t *turn) serves(run Run, e Ended) {
+	l := Live{Stack: e.Stack, Stage: e.Stage, Shipment: e.Shipment, Train: run.Train, At: t.at}
+	l.Shipment.Green = nil
+	if i := t.find(run.Train); i >= 0 {
+		for _, r := range t.Queue.Trains[i].Riders {
+			l.Riders = append(l.Riders, r.Who)
+		}
+	} else if run.Back {
+		if old := t.live(e.Stack, e.Stage); old != nil {
+			l.Riders = old.Riders
+		}
+	}
+	if old := t.live(e.Stack, e.Stage); old != nil {
+		*old = l
+		return
+	}
+	t.Live = append(t.Live, l)
+}
+
+// arrive moves the train's marker when all its rollouts of the stage are over and green.
+func (t *turn) arrive(tr *Train, run Run, out Outcome) {
+	ship := tr.ship(run.Stack)
+	if ship != nil {
+		ship.Green = slices.DeleteFunc(ship.Green, func(g string) bool { return g == run.Stage })
+		if out == OutDone && !run.Back {
+			ship.Green = append(ship.Green, run.Stage)
+		}
+	}
+	if run.Back && out == OutDone {
+		tr.Stage = ""
+		if ship != nil && len(ship.Green) > 0 {
+			tr.Stage = ship.Green[len(ship.Green)-1]
+		}
+		clearMarks(tr)
+	}
+	if slices.ContainsFunc(t.Busy, func(r Run) bool { return r.Train == tr.ID && !r.Stuck }) {
+		return // another stack of it is under way
+	}
+	stage := tr.Runs
+	tr.Runs = ""
+	tr.Since, tr.Nudge = t.at, 0
+	if stage == "" || run.Back {
+		return
+	}
+	for _, name := range t.Stacks(*tr) {
+		s, _ := t.Rules.Find(name)
+		has := slices.ContainsFunc(s.Stages, func(g Stage) bool { return g.Name == stage })
+		if sh := tr.ship(name); has && (sh == nil || !slices.Contains(sh.Green, stage)) {
+			return
+		}
+	}
+	tr.Stage = stage
+	clearMarks(tr)
+	t.emit(Arrived{Train: tr.ID, Stage: stage, Stacks: t.Stacks(*tr), Riders: seats(*tr), Next: t.next(*tr), Up: tr.Up})
+}
+
+// abort stops what runs for a train of By's.
+func (t *turn) abort(e Abort) error {
+	stopped := false
+	stack := ""
+	if e.Stack != "" {
+		s, ok := t.Rules.Find(e.Stack)
+		if !ok {
+			return refuse("no such stack", "there is no stack %s: it is one of %s", e.Stack, t.stackNames())
+		}
+		stack = s.Name
+	}
+	var other *Run
+	for k, run := range t.Busy {
+		if stack != "" && run.Stack != stack {
+			continue
+		}
+		if !t.mayStop(run) {
+			other = &t.Busy[k]
+			continue
+		}
+		stopped = true
+		t.emit(Stop{Stack: run.Stack, By: t.by.Nick, Why: ".abort by " + t.by.Nick})
+	}
+	switch {
+	case stopped:
+		return nil
+	case other != nil:
+		return refuse("not aboard", "%s/%s runs for other people (by %s): its riders, the riders of the lane's head or an op can stop it", other.Stack, other.Stage, other.By)
+	}
+	return refuse("nothing runs", "no rollout runs; .rollback takes back the last one")
+}
+
+func (t *turn) mayStop(run Run) bool {
+	if t.by.Op {
+		return true
+	}
+	if i := t.find(run.Train); i >= 0 {
+		return t.seat(t.Queue.Trains[i], t.by) >= 0
+	}
+	return t.mayRollback(run.Stack, t.live(run.Stack, run.Stage))
+}
+
+// mayRollback: riders of the train that shipped what is live, riders of the lane's head, ops.
+func (t *turn) mayRollback(stack string, l *Live) bool {
+	if t.by.Op {
+		return true
+	}
+	if i := t.HeadOf(stack); i >= 0 && t.seat(t.Queue.Trains[i], t.by) >= 0 {
+		return true
+	}
+	if l == nil {
+		return false
+	}
+	if i := t.find(l.Train); i >= 0 && t.seat(t.Queue.Trains[i], t.by) >= 0 {
+		return true
+	}
+	return slices.ContainsFunc(l.Riders, func(w Who) bool {
+		return w != Who{} && t.Casemap.Same(w.Nick, t.by.Nick) && t.sameIdentity(w, t.by)
+	})
+}
+
+// rollback takes back what a stage serves, and holds the stack.
+func (t *turn) rollback(e Rollback) error {
+	stack := t.Rules.Default()
+	if e.Stack != "" {
+		s, ok := t.Rules.Find(e.Stack)
+		if !ok {
+			return refuse("no such stack", "there is no stack %s: it is one of %s", e.Stack, t.stackNames())
+		}
+		stack = s.Name
+	} else if l := t.latest(func(l Live) bool { return t.mayRollback(l.Stack, &l) }); l != nil {
+		stack = l.Stack
+	}
+	run := t.run(stack)
+	stage := e.Stage
+	if stage == "" {
+		if l := t.latest(func(l Live) bool { return l.Stack == stack }); l != nil {
+			stage = l.Stage
+		} else if run != nil {
+			stage = run.Stage
+		}
+	}
+	l := t.live(stack, stage)
+	running := run != nil && run.Stage == stage
+	switch {
+	case l == nil && !running:
+		return refuse("nothing live", "nothing was shipped to %s%s yet: there is nothing to take back", stack, strings.TrimSuffix("/"+stage, "/"))
+	case !t.mayRollback(stack, l) && !(running && t.mayStop(*run)):
+		return refuse("not aboard", "riders of the train that shipped %s, riders of the lane's head, and ops can roll it back", stack)
+	case run != nil && run.Back:
+		return refuse("busy", "%s/%s is being rolled back already, by %s since %s", stack, run.Stage, run.By, clock(run.Since))
+	}
+	why := CleanMessage(e.Why)
+	if !slices.ContainsFunc(t.Queue.Holds, func(h Hold) bool { return h.Stack == stack }) {
+		text := "rolled back"
+		if why != "" {
+			text += ": " + why
+		}
+		h := Hold{Stack: stack, Why: CleanMessage(text), By: t.by.Nick, Since: t.at}
+		if l != nil {
+			h.Train = l.Train
+		} else if run != nil {
+			h.Train = run.Train
+		}
+		t.Queue.Holds = append(t.Queue.Holds, h)
+		t.emit(Held{Hold: h})
+	}
+	p := PendingUndo{Stack: stack, Stage: stage, By: t.by.Nick, Why: why}
+	if run == nil {
+		t.flipBack(p)
+		return nil
+	}
+	t.emit(Stop{Stack: stack, By: t.by.Nick, Why: ".rollback by " + t.by.Nick})
+	stuck := run.Stuck
+	run.Stuck = false
+	if l != nil && !stuck {
+		t.Undo = append(slices.DeleteFunc(t.Undo, func(o PendingUndo) bool { return o.Stack == stack }), p)
+	}
+	return nil
+}
+
+// latest is what went live last among those that ok allows.
+func (t *turn) latest(ok func(Live) bool) *Live {
+	var best *Live
+	for i := range t.Live {
+		if l := &t.Live[i]; ok(*l) && (best == nil || l.At.After(best.At)) {
+			best = l
+		}
+	}
+	return best
+}
+
+func (t *turn) flipBack(p PendingUndo) {
+	id := 0
+	if l := t.live(p.Stack, p.Stage); l != nil && t.find(l.Train) >= 0 {
+		id = l.Train
+		t.Queue.Trains[t.find(id)].Runs = p.Stage
+	}
+	t.Busy = append(t.Busy, Run{Stack: p.Stack, Stage: p.Stage, Train: id, By: p.By, Since: t.at, Back: true})
+	t.emit(FlipBack{Train: id, Stack: p.Stack, Stage: p.Stage, By: p.By, Why: p.Why})
+}
