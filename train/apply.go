@@ -76,6 +76,8 @@ func (t *turn) do(e Event) error {
 		return t.edited(e)
 	case Log:
 		t.emit(Logged{Text: CleanMessage(e.Text), By: t.by.Nick})
+	case Quiet:
+		return t.quiet(e)
 	case Online:
 		t.online(e)
 	case Shown:
@@ -101,6 +103,7 @@ func (t *turn) do(e Event) error {
 
 // settle says what has become true of the queue: new heads, ready trains.
 func (t *turn) settle() {
+	t.Queue.Trains, _ = t.startedFirst(t.Queue.Trains)
 	for i := range t.Queue.Trains {
 		tr := &t.Queue.Trains[i]
 		if !tr.Started() && !t.IsHead(i) {
@@ -116,6 +119,23 @@ func (t *turn) settle() {
 		}
 		tr.Ready = all
 	}
+}
+
+// startedFirst moves started trains in front of the waiting ones of their lanes,
+// and returns those that it moved.
+func (t *turn) startedFirst(trains []Train) (out, moved []Train) {
+	for _, tr := range trains {
+		at := len(out)
+		if tr.Started() {
+			stacks := t.Stacks(tr)
+			if i := slices.IndexFunc(out, func(o Train) bool { return !o.Started() && shareStack(t.Stacks(o), stacks) }); i >= 0 {
+				at = i
+				moved = append(moved, tr)
+			}
+		}
+		out = slices.Insert(out, at, tr)
+	}
+	return out, moved
 }
 
 // write remembers the text that the queue is written as, so that a restart knows its own.

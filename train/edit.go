@@ -319,26 +319,11 @@ func (m *merge) started(out, old []Train) []Train {
 		nt.Riders = kept
 		out[i] = nt
 	}
-	return m.forward(out)
-}
-
-// forward moves started trains in front of the waiting ones of their lanes.
-func (m *merge) forward(out []Train) []Train {
-	var res []Train
-	for _, t := range out {
-		at := len(res)
-		if t.Started() {
-			for i, r := range res {
-				if !r.Started() && shareStack(m.Stacks(r), m.Stacks(t)) {
-					at = i
-					m.why("nobody gets in front of a started train (" + joinNicks(t) + ")")
-					break
-				}
-			}
-		}
-		res = slices.Insert(res, at, t)
+	out, moved := m.startedFirst(out)
+	for _, t := range moved {
+		m.why("nobody gets in front of a started train (" + joinNicks(t) + ")")
 	}
-	return res
+	return out
 }
 
 // texts takes over what the person wrote around the trains, and the holds.

@@ -66,6 +66,8 @@ type (
 	}
 	// Log writes a line into the deploy log.
 	Log struct{ Text string }
+	// Quiet asks to be named without being pinged, or to be pinged again.
+	Quiet struct{ On bool }
 )
 
 // What was seen on IRC.
@@ -138,6 +140,7 @@ func (Kick) event()       {}
 func (Note) event()       {}
 func (Ship) event()       {}
 func (Log) event()        {}
+func (Quiet) event()      {}
 func (Online) event()     {}
 func (Shown) event()      {}
 func (Edited) event()     {}

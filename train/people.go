@@ -48,8 +48,7 @@ func (t *turn) bind() {
 		tr := &t.Queue.Trains[i]
 		for j := range tr.Riders {
 			r := &tr.Riders[j]
-			back := r.Gone && t.sameIdentity(r.Who, t.by) &&
-				(t.Casemap.Same(r.Who.Nick, t.by.Nick) || t.by.Account != "" && r.Who.Account != "")
+			back := t.returns(*r, t.by)
 			claim := r.Who == (Who{}) && t.Casemap.Same(r.Nick, t.by.Nick)
 			if !back && !claim {
 				continue
@@ -109,6 +108,23 @@ func (t *turn) online(e Online) {
 			})
 		}
 	}
+}
+
+// quiet notes whether By wants no pings.
+func (t *turn) quiet(e Quiet) error {
+	nick := t.Casemap.Fold(t.by.Nick)
+	i := slices.Index(t.Quiet, nick)
+	switch {
+	case e.On && i >= 0:
+		return refuse("same", "you are not pinged already: .quiet off changes that")
+	case e.On:
+		t.Quiet = append(t.Quiet, nick)
+	case i < 0:
+		return refuse("same", "you are pinged already: .quiet on changes that")
+	default:
+		t.Quiet = slices.Delete(t.Quiet, i, i+1)
+	}
+	return nil
 }
 
 // drive passes the wheel.
@@ -223,4 +239,29 @@ func (t *turn) tick() {
 		tr.Nudge++
 		t.emit(Nudge{Train: tr.ID, Step: tr.Nudge, Driver: tr.Driver().Nick, Riders: nicks(*tr)[1:], Quiet: quiet})
 	}
+}
+
+// Rides reports whether a seat is by's: then their nick changes and leavings matter.
+func (s State) Rides(by Who) bool {
+	return slices.ContainsFunc(s.Queue.Trains, func(t Train) bool { return s.seat(t, by) >= 0 })
+}
+
+// Claims reports whether Heard from by would bind a seat: one that they left, or,
+// when they spoke, one that a hand wrote for their nick.
+func (s State) Claims(by Who, spoke bool) bool {
+	for _, t := range s.Queue.Trains {
+		for _, r := range t.Riders {
+			unbound := r.Who == (Who{}) && s.Casemap.Same(r.Nick, by.Nick)
+			if s.returns(r, by) || spoke && unbound {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// returns reports whether by is the person who left seat r.
+func (s State) returns(r Rider, by Who) bool {
+	return r.Gone && s.sameIdentity(r.Who, by) &&
+		(s.Casemap.Same(r.Who.Nick, by.Nick) || by.Account != "" && r.Who.Account != "")
 }

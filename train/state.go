@@ -18,6 +18,7 @@ type State struct {
 	Live    []Live        // what is live, one a stage of a stack
 	Busy    []Run         // rollouts under way, at most one a stack; a STUCK one stays
 	Undo    []PendingUndo // rollbacks that wait for an abort, at most one a stack
+	Quiet   []string      // folded nicks of those who asked not to be pinged
 }
 
 // Sight is a topic as the channel showed it from At on.
@@ -70,6 +71,7 @@ func (s State) clone() State {
 	s.Live = slices.Clone(s.Live)
 	s.Busy = slices.Clone(s.Busy)
 	s.Undo = slices.Clone(s.Undo)
+	s.Quiet = slices.Clone(s.Quiet)
 	return s
 }
 

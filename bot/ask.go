@@ -1,0 +1,177 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"pushtrain/deploy"
+	"pushtrain/train"
+)
+
+// Request is what the shell asks of a bot, through its socket or in its own process.
+type Request struct {
+	Do       string // deploy, rollback, abort, hold, unhold, status, queue, stats, log
+	By       string // the shell user
+	Stack    string
+	Stage    string
+	Text     string // why, or the text of log
+	Override string // deploy: why the gates are passed over; "" = they hold
+	Period   string // stats: "7d"
+	Follow   bool   // deploy, rollback: wait for the outcome
+}
+
+// Reply is one line of the answer. The last one has Over set.
+type Reply struct {
+	Line    string `json:",omitempty"`
+	Host    string `json:",omitempty"` // whose progress it is
+	Percent int    `json:",omitempty"`
+	Over    bool   `json:",omitempty"`
+	Exit    int    `json:",omitempty"` // with Over: the exit code, see the package comment of cmd/pushtrain
+	Data    any    `json:",omitempty"` // with Over: the same for machines
+}
+
+// The exit codes that a bot decides on.
+const (
+	ExitDone   = 0
+	ExitFailed = 1 // the fleet serves what it served before
+	ExitUsage  = 2
+	ExitLook   = 3 // hosts differ: needs a look
+	ExitNotNow = 4 // held, busy, not your turn
+)
+
+// ask is a Request under way. Lines may be lost to a slow reader, the end may not.
+type ask struct {
+	req  Request
+	out  chan Reply
+	over chan Reply // takes one
+}
+
+func (a *ask) send(r Reply) {
+	select {
+	case a.out <- r:
+	default: // a slow reader is not waited for
+	}
+}
+
+func (a *ask) end(exit int, data any, lines ...string) {
+	for _, l := range lines {
+		a.send(Reply{Line: l})
+	}
+	select {
+	case a.over <- Reply{Over: true, Exit: exit, Data: data}:
+	default: // it has ended already
+	}
+}
+
+// Ask puts a request to the bot and hands each reply to out, the last one with
+// Over set. It returns the exit code. Any goroutine may call it while Run runs.
+func (b *Bot) Ask(ctx context.Context, req Request, out func(Reply)) (int, error) {
+	a := &ask{req: req, out: make(chan Reply, 1024), over: make(chan Reply, 1)}
+	select {
+	case b.inbox <- a:
+	case <-ctx.Done():
+		return ExitFailed, ctx.Err()
+	}
+	for {
+		select {
+		case r := <-a.out:
+			out(r)
+		case r := <-a.over:
+			for len(a.out) > 0 {
+				out(<-a.out)
+			}
+			out(r)
+			return r.Exit, nil
+		case <-ctx.Done():
+			return ExitFailed, ctx.Err()
+		}
+	}
+}
+
+func (b *Bot) onAsk(a *ask) {
+	q := a.req
+	by := train.Who{Nick: q.By, User: q.By, Host: "shell"}
+	args := words(q.Stack + " " + q.Period)
+	switch q.Do {
+	case "deploy":
+		b.askDeploy(a, by, train.Ship{Stack: q.Stack, Stage: q.Stage, Override: q.Override})
+	case "rollback":
+		by.Op = true // who reaches the socket, or the journal's file, is trusted with the way back
+		b.askDeploy(a, by, train.Rollback{Stack: q.Stack, Stage: q.Stage, Why: q.Text})
+	case "abort", "hold", "unhold", "log":
+		by.Op = true
+		event := map[string]train.Event{
+			"abort": train.Abort{Stack: q.Stack}, "hold": train.Halt{Stack: q.Stack, Why: q.Text},
+			"unhold": train.Lift{Stack: q.Stack}, "log": train.Log{Text: q.Text},
+		}[q.Do]
+		if err := b.apply(by, event); err != nil {
+			a.end(ExitNotNow, nil, err.Error())
+			return
+		}
+		a.end(ExitDone, nil)
+	case "status":
+		lines := answerStatus(b, by, args)
+		a.end(ExitDone, map[string]any{"live": b.train.Live, "running": b.train.Busy}, lines...)
+	case "queue":
+		a.end(ExitDone, map[string]any{"topic": b.train.Topic(), "queue": b.train.Queue}, answerQueue(b, by, nil)...)
+	case "stats":
+		a.end(ExitDone, b.stats(args), answerStats(b, by, args)...)
+	default:
+		a.end(ExitUsage, nil, fmt.Sprintf("no such request: %s", q.Do))
+	}
+}
+
+// askDeploy starts a rollout and, if asked to, stays with it to its end.
+func (b *Bot) askDeploy(a *ask, by train.Who, e train.Event) {
+	last := b.book.Last
+	if err := b.apply(by, e); err != nil {
+		if r, ok := err.(*train.Refusal); ok {
+			b.noteRefusal(by, e, r)
+		}
+		a.end(ExitNotNow, nil, err.Error())
+		return
+	}
+	if s, ok := e.(train.Ship); ok {
+		text := fmt.Sprintf("%s deploys %s/%s from the shell", b.quietly(by.Nick), s.Stack, s.Stage)
+		if s.Override != "" {
+			text += ", over the gates: " + s.Override
+		}
+		b.channel("", text)
+	}
+	if b.book.Last == last {
+		a.end(ExitDone, nil, "asked the running rollout to stop")
+		return
+	}
+	id := b.book.Last
+	if _, open := b.book.Open[id]; !open {
+		a.end(ExitFailed, nil, "it ended at once: see the log")
+		return
+	}
+	a.send(Reply{Line: fmt.Sprintf("rollout %d", id)})
+	if !a.req.Follow {
+		a.end(ExitDone, map[string]any{"rollout": id})
+		return
+	}
+	b.watchers[id] = append(b.watchers[id], a)
+}
+
+// tellWatchers ends the asks that wait for a rollout.
+func (b *Bot) tellWatchers(id uint64, r deploy.Rollout, e deploy.Ended) {
+	exit, text := ExitFailed, ""
+	switch e.Outcome {
+	case deploy.Done:
+		exit, text = ExitDone, fmt.Sprintf("%s serves %s on %s", r.Target, r.Release.ID, plural(len(r.Hosts), "host"))
+	case deploy.Aborted:
+		text = "nothing live was touched: " + e.Reason
+	case deploy.RolledBack:
+		text = "flipped back, the fleet serves what it served before: " + e.Reason
+	default:
+		exit, text = ExitLook, "STUCK, the hosts differ: "+e.Reason
+	}
+	for _, w := range b.watchers[id] {
+		w.end(exit, map[string]any{"rollout": id, "outcome": e.Outcome, "release": r.Release, "reason": e.Reason, "log": b.runs.path(id)},
+			strings.TrimSpace(strings.Join(append([]string{text}, e.Tail...), "\n  ")))
+	}
+	delete(b.watchers, id)
+}

@@ -1,0 +1,307 @@
+package bot
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"pushtrain/bot/irc"
+	"pushtrain/bot/store"
+	"pushtrain/deploy"
+	"pushtrain/deploy/fleet"
+	"pushtrain/train"
+)
+
+// Config is what a Bot needs to know. Rules with at least one stack are required.
+type Config struct {
+	Rules   train.Rules
+	Fleets  map[deploy.Target]Fleet
+	Nick    string        // as configured, for "pushbot: join"
+	Prefix  string        // of commands; "" = "."
+	Ops     []string      // accounts, or nicks where there are no accounts, that may override
+	Dir     string        // run logs go to Dir/runs
+	Open    time.Duration // hours a day in which pushes are made, for the capacity; 0 = 8 h
+	Version string
+	Log     zerolog.Logger
+}
+
+// Fleet is what the rules of rollouts need to know of one target.
+type Fleet struct {
+	Branch string
+	Hosts  []string
+	Test   bool // the stage has tests
+	Check  bool // the stage has a check
+}
+
+// Chat is where the bot speaks. *irc.Link is one; the shell without IRC another.
+// None of its methods waits.
+type Chat interface {
+	SetTopic(text string)
+	Say(p irc.Priority, text string)
+	Notice(p irc.Priority, nick, text string)
+	Waiting() int // lines that are not on their way yet
+}
+
+// Deployer carries out the effects of rollouts. *fleet.Fleet is one.
+type Deployer interface {
+	// Do answers the effect with exactly one event. It ends early when ctx does.
+	Do(ctx context.Context, r deploy.Rollout, e deploy.Effect, out func(fleet.Line)) deploy.Event
+	// Status asks the hosts of a target what they hold now.
+	Status(ctx context.Context, t deploy.Target) []fleet.HostStatus
+}
+
+// Bot ties the train, the rollouts, the journal and the channel together. All its
+// fields below the line belong to the goroutine of Run.
+type Bot struct {
+	cfg    Config
+	store  *store.Store
+	chat   Chat
+	deploy Deployer
+	inbox  chan any // irc.Event, done, *ask
+	jobs   sync.WaitGroup
+	runs   *runLogs
+
+	// ---- owned by Run ----
+	train    train.State
+	book     deploy.Book
+	tally    train.Tally
+	commands []Command
+	at       time.Time // of the input being applied
+	recs     []store.Record
+	deeds    []func()
+	outbox   outbox
+	members  map[string]irc.Member // by folded nick
+	spoke    map[string]time.Time  // by folded nick
+	nick     string                // the bot's own at present
+	online   bool
+	asked    string // the topic that was last handed to the chat; "" = none since the bot is online
+	mute     bool   // the topic was refused (482): say so once
+	hinted   map[string]time.Time
+	refusals map[string]*refusals
+	cancel   map[uint64]context.CancelFunc // of rollouts under way
+	watchers map[uint64][]*ask
+	accounts bool // the server tells accounts
+	ctx      context.Context
+}
+
+// done is the answer to a deed of a rollout.
+type done struct {
+	id    uint64
+	event deploy.Event
+}
+
+// New returns a bot on the journal st, with the state that st holds.
+func New(cfg Config, st *store.Store, chat Chat, d Deployer) (*Bot, error) {
+	if cfg.Prefix == "" {
+		cfg.Prefix = "."
+	}
+	if cfg.Open == 0 {
+		cfg.Open = 8 * time.Hour
+	}
+	b := &Bot{
+		cfg: cfg, store: st, chat: chat, deploy: d,
+		inbox: make(chan any, 1024), runs: openRunLogs(cfg.Dir),
+		members: map[string]irc.Member{}, spoke: map[string]time.Time{}, nick: cfg.Nick,
+		hinted: map[string]time.Time{}, refusals: map[string]*refusals{},
+		cancel: map[uint64]context.CancelFunc{}, watchers: map[uint64][]*ask{},
+	}
+	if err := b.load(); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// load takes the state from the snapshots and folds the journal into the tally.
+func (b *Bot) load() error {
+	for name, v := range map[string]any{"train": &b.train, "deploy": &b.book} {
+		body, err := b.store.Snapshot(name)
+		if err != nil {
+			return err
+		}
+		if len(body) == 0 {
+			continue
+		}
+		if err := json.Unmarshal(body, v); err != nil {
+			return fmt.Errorf("read snapshot %s: %w", name, err)
+		}
+	}
+	for rec, err := range b.store.Records(1) {
+		if err != nil {
+			return err
+		}
+		if rec.Kind != kindTrain {
+			continue
+		}
+		effects, err := decodeFacts(rec.Facts)
+		if err != nil {
+			return fmt.Errorf("read record %d: %w", rec.Seq, err)
+		}
+		for _, e := range effects {
+			b.tally.Add(rec.At, e, b.isLast)
+		}
+	}
+	return nil
+}
+
+// Events is where an irc.Link delivers.
+func (b *Bot) Deliver(ctx context.Context, events <-chan irc.Event) {
+	for {
+		select {
+		case e := <-events:
+			select {
+			case b.inbox <- e:
+			case <-ctx.Done():
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Run owns the bot's state until ctx ends. Then it waits for the deeds under way:
+// before their COMMIT rollouts are stopped, after it they are left to the restart.
+func (b *Bot) Run(ctx context.Context) error {
+	b.ctx = ctx
+	defer b.runs.close()
+	defer b.jobs.Wait()
+	b.commands = Commands(b.cfg.Rules)
+	if err := b.start(); err != nil {
+		return err
+	}
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			for _, c := range b.cancel {
+				c()
+			}
+			return nil
+		case x := <-b.inbox:
+			b.handle(x)
+			for more := true; more && len(b.recs) < 256; { // what waits together shares one transaction
+				select {
+				case x := <-b.inbox:
+					b.handle(x)
+				default:
+					more = false
+				}
+			}
+			if err := b.commit(); err != nil {
+				return err
+			}
+		case <-tick.C:
+			if due := b.train.Due(); !due.IsZero() && !b.now().Before(due) && b.online {
+				b.apply(train.Who{}, train.Tick{})
+			}
+			b.flushRefusals()
+			if err := b.commit(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// start brings the rules in and takes up what a crash has left.
+func (b *Bot) start() error {
+	b.apply(train.Who{}, train.Configured{Rules: b.cfg.Rules})
+	for id, r := range b.book.Open {
+		if r.State != deploy.Stuck {
+			b.deployApply(id, deploy.Resume{})
+		}
+	}
+	return b.commit()
+}
+
+func (b *Bot) handle(x any) {
+	switch x := x.(type) {
+	case irc.Event:
+		b.onIRC(x)
+	case done:
+		b.deployApply(x.id, x.event)
+	case *ask:
+		b.onAsk(x)
+	default:
+		panic(fmt.Sprintf("bot: unknown input %T", x))
+	}
+}
+
+// now is the time of the input being applied, or the wall clock's between inputs.
+func (b *Bot) now() time.Time {
+	if !b.at.IsZero() {
+		return b.at
+	}
+	return time.Now().Round(0)
+}
+
+// apply feeds the train core. What came of it is said and done after commit.
+// A refusal is returned and has changed nothing.
+func (b *Bot) apply(by train.Who, e train.Event) error {
+	b.at = time.Now().Round(0)
+	in := train.Input{At: b.at, By: by, Event: e}
+	next, effects, err := b.train.Apply(in)
+	if err != nil {
+		return err
+	}
+	rec, err := record(in, effects)
+	if err != nil {
+		panic(fmt.Sprintf("bot: %v", err)) // unreachable: events and effects are plain data
+	}
+	b.train = next
+	b.recs = append(b.recs, rec)
+	for _, f := range effects {
+		b.tally.Add(in.At, f, b.isLast)
+		b.tell(by, f)
+		b.deed(f)
+	}
+	return nil
+}
+
+// commit makes what was applied durable, and then acts and speaks.
+func (b *Bot) commit() error {
+	b.at = time.Time{}
+	if len(b.recs) > 0 {
+		t, err1 := json.Marshal(b.train)
+		d, err2 := json.Marshal(b.book)
+		if err := errors.Join(err1, err2); err != nil {
+			return fmt.Errorf("write snapshot: %w", err)
+		}
+		if err := b.store.Commit(b.recs, map[string][]byte{"train": t, "deploy": d}); err != nil {
+			return fmt.Errorf("commit to the journal: %w", err)
+		}
+		b.recs = b.recs[:0]
+	}
+	deeds := b.deeds
+	b.deeds = nil
+	b.writeTopic()
+	for _, f := range deeds {
+		f()
+	}
+	if b.online {
+		b.outbox.flush(b.now(), b.chat)
+	}
+	return nil
+}
+
+// answer tells one person; channel tells all. Both wait for the commit.
+func (b *Bot) answer(nick string, k kind, text string) {
+	if nick != "" {
+		b.outbox.answer(b.now(), answer{nick, text, k})
+	}
+}
+
+func (b *Bot) channel(key, text string) { b.outbox.say(b.now(), line{key, text}) }
+
+func (b *Bot) same(a, c string) bool { return b.train.Casemap.Same(a, c) }
+
+// isLast reports whether a stage is the last of its stack.
+func (b *Bot) isLast(stack, stage string) bool {
+	s, ok := b.cfg.Rules.Find(stack)
+	return ok && len(s.Stages) > 0 && s.Stages[len(s.Stages)-1].Name == stage
+}

@@ -1,0 +1,242 @@
+package bot
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"pushtrain/bot/irc"
+	"pushtrain/train"
+)
+
+// onIRC turns what happened in the channel into events of the train.
+func (b *Bot) onIRC(e irc.Event) {
+	switch e := e.(type) {
+	case irc.Online:
+		b.onOnline(e)
+	case irc.Offline:
+		b.online, b.asked = false, ""
+		clear(b.members)
+	case irc.Topic:
+		b.onTopic(e)
+	case irc.Said:
+		b.onSaid(e)
+	case irc.Joined:
+		b.members[b.fold(e.Who.Nick)] = irc.Member{Who: e.Who}
+		if who := b.who(e.Who); b.train.Claims(who, false) {
+			b.must(who, train.Heard{})
+		}
+	case irc.Left:
+		delete(b.members, b.fold(e.Who.Nick))
+		if who := b.who(e.Who); b.train.Rides(who) {
+			b.must(who, train.Parted{})
+		}
+	case irc.Renamed:
+		b.onRenamed(e)
+	case irc.Identified:
+		m := b.members[b.fold(e.Old.Nick)]
+		m.Who = e.New
+		b.members[b.fold(e.New.Nick)] = m
+	case irc.Rights:
+		if b.mute && (e.Op || !e.TopicLock) {
+			b.mute, b.asked = false, ""
+		}
+	case irc.Refused:
+		b.onRefused(e)
+	}
+}
+
+func (b *Bot) fold(nick string) string { return b.train.Casemap.Fold(nick) }
+
+// who is a person as the train knows them.
+func (b *Bot) who(w irc.Who) train.Who {
+	op := slices.ContainsFunc(b.cfg.Ops, func(o string) bool {
+		if b.accounts || w.Account != "" {
+			return strings.EqualFold(o, w.Account)
+		}
+		return b.same(o, w.Nick)
+	})
+	return train.Who{Nick: w.Nick, User: w.User, Host: w.Host, Account: w.Account, Op: op}
+}
+
+// must applies what can't be refused.
+func (b *Bot) must(by train.Who, e train.Event) {
+	if err := b.apply(by, e); err != nil {
+		b.cfg.Log.Error().Err(err).Str("event", train.TypeName(e)).Msg("an observation was refused")
+	}
+}
+
+func (b *Bot) onOnline(e irc.Online) {
+	b.online, b.nick, b.accounts, b.mute, b.asked = true, e.Nick, e.Accounts, false, ""
+	clear(b.members)
+	on := train.Online{Casemap: e.Casemap, Limit: irc.TopicLimit(e.TopicLen, e.Prefix, b.cfg.Channel)}
+	for _, m := range e.Members {
+		b.members[e.Casemap.Fold(m.Nick)] = m
+		if who := b.who(m.Who); b.train.Rides(who) || b.train.Claims(who, false) {
+			on.Riders = append(on.Riders, who)
+		}
+	}
+	b.must(train.Who{}, on)
+	for _, who := range on.Riders {
+		if b.train.Claims(who, false) {
+			b.must(who, train.Heard{})
+		}
+	}
+}
+
+func (b *Bot) onTopic(e irc.Topic) {
+	switch {
+	case e.OnJoin && (!e.Exists || e.Text == ""):
+		b.asked = "" // it vanished with the channel: no edit
+	case e.OnJoin && (e.Text == b.train.Channel() || b.same(e.By.Nick, b.nick) || slices.Contains(b.train.Own, e.Text) && e.By.Nick == ""):
+		b.asked = e.Text
+		b.must(train.Who{}, train.Shown{Text: e.Text})
+	case e.Own:
+		b.must(train.Who{}, train.Shown{Text: e.Text})
+		if e.Text != b.asked && strings.HasPrefix(b.asked, e.Text) {
+			b.cfg.Log.Warn().Int("bytes", len(e.Text)).Msg("the server cut the topic; writing a shorter one")
+			b.must(train.Who{}, train.Online{Casemap: b.train.Casemap, Limit: len(e.Text), Riders: b.present()})
+		}
+	default:
+		b.asked = e.Text
+		b.must(b.who(e.By), train.Edited{Text: e.Text, Known: b.nicks(), Away: e.OnJoin})
+	}
+}
+
+// present are the riders who are in the channel.
+func (b *Bot) present() []train.Who {
+	var out []train.Who
+	for _, m := range b.members {
+		if who := b.who(m.Who); b.train.Rides(who) {
+			out = append(out, who)
+		}
+	}
+	return out
+}
+
+func (b *Bot) nicks() []string {
+	var out []string
+	for _, m := range b.members {
+		out = append(out, m.Nick)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// heard is when each person in the channel was last heard, for Drive.
+func (b *Bot) heard() map[string]time.Time {
+	out := map[string]time.Time{}
+	for _, t := range b.train.Queue.Trains {
+		for _, r := range t.Riders {
+			if at, ok := b.spoke[b.fold(r.Nick)]; ok {
+				out[b.fold(r.Nick)] = at
+			}
+		}
+	}
+	return out
+}
+
+// writeTopic hands the queue's text to the chat when the channel shows another one.
+func (b *Bot) writeTopic() {
+	want := b.train.Topic()
+	if !b.online || b.mute || want == b.asked {
+		return
+	}
+	b.asked = want
+	b.chat.SetTopic(want)
+}
+
+func (b *Bot) onRenamed(e irc.Renamed) {
+	if e.Own {
+		b.nick = e.To
+	}
+	m := b.members[b.fold(e.Who.Nick)]
+	delete(b.members, b.fold(e.Who.Nick))
+	if at, ok := b.spoke[b.fold(e.Who.Nick)]; ok {
+		delete(b.spoke, b.fold(e.Who.Nick))
+		b.spoke[b.fold(e.To)] = at
+	}
+	m.Who = e.Who
+	m.Nick = e.To
+	b.members[b.fold(e.To)] = m
+	if who := b.who(e.Who); b.train.Rides(who) {
+		b.must(who, train.Renamed{To: e.To})
+	}
+}
+
+func (b *Bot) onRefused(e irc.Refused) {
+	b.cfg.Log.Warn().Str("command", e.Command).Int("code", e.Code).Str("server", e.Text).Msg("the server refused a line")
+	if e.Command == "TOPIC" && e.Code == 482 && !b.mute {
+		b.mute = true
+		b.channel("topic", fmt.Sprintf("I can't set the topic, I am no op here and the channel is +t: /op %s, or /mode -t. The queue is kept; .queue shows it", b.nick))
+	}
+}
+
+// onSaid reads commands.
+func (b *Bot) onSaid(e irc.Said) {
+	who := b.who(e.From)
+	b.spoke[b.fold(who.Nick)] = time.Now().Round(0)
+	if !e.Private && b.train.Claims(who, true) {
+		b.must(who, train.Heard{Spoke: true})
+	}
+	prefix := b.cfg.Prefix
+	text := e.Text
+	if e.Private && !strings.HasPrefix(strings.TrimSpace(text), prefix) {
+		text = prefix + strings.TrimSpace(text) // alone with the bot, the prefix may be left out
+	}
+	for _, w := range split(text, prefix, b.nick) {
+		b.command(who, w, e.Private)
+	}
+}
+
+// command carries out one command of a person.
+func (b *Bot) command(who train.Who, w []word, private bool) {
+	c, ok := b.find(w[0].text)
+	if !ok {
+		b.hint(who, w[0].text, private)
+		return
+	}
+	args := w[1:]
+	switch {
+	case c.rollout && private:
+		b.answer(who.Nick, refused, fmt.Sprintf("%s%s starts or stops a rollout: say it in the channel", b.cfg.Prefix, c.Name))
+	case c.answer != nil:
+		for _, line := range c.answer(b, who, args) {
+			b.answer(who.Nick, plain, line)
+		}
+	default:
+		event, err := c.parse(b, args)
+		if err == nil {
+			err = b.apply(who, event)
+		}
+		if err == nil {
+			return
+		}
+		if r, ok := err.(*train.Refusal); ok {
+			b.noteRefusal(who, event, r)
+		}
+		b.answer(who.Nick, refused, err.Error())
+	}
+}
+
+// hint answers a near miss, once an hour a person and word.
+func (b *Bot) hint(who train.Who, name string, private bool) {
+	c := b.near(name)
+	if c == "" && !private {
+		return // chat, or another bot's command
+	}
+	text := fmt.Sprintf("did you mean %s%s?", b.cfg.Prefix, c)
+	if c == "" {
+		text = fmt.Sprintf("I don't know %q: .help lists what I do", name)
+	}
+	key := b.fold(who.Nick) + " " + strings.ToLower(name)
+	if at, ok := b.hinted[key]; ok && b.now().Sub(at) < time.Hour {
+		return
+	}
+	if len(b.hinted) > 1000 {
+		clear(b.hinted)
+	}
+	b.hinted[key] = b.now()
+	b.answer(who.Nick, plain, text)
+}

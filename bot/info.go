@@ -1,0 +1,205 @@
+package bot
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"pushtrain/train"
+)
+
+// answerTopic writes the bot's own topic again.
+func answerTopic(b *Bot, _ train.Who, _ []word) []string {
+	if b.mute {
+		return []string{"I may not set the topic here: /op " + b.nick + ", or /mode -t"}
+	}
+	b.asked = ""
+	return nil
+}
+
+// answerQueue shows all trains, the ones too that the topic has no room for.
+func answerQueue(b *Bot, _ train.Who, _ []word) []string {
+	q := b.train.Queue
+	out := fold(train.Format(q), 350)
+	n := 0
+	for _, t := range q.Trains {
+		n += len(t.Riders)
+	}
+	if n > 0 {
+		out = append(out, fmt.Sprintf("%s, %s; %s", plural(len(q.Trains), "train"), plural(n, "rider"), b.waitText(len(q.Trains))))
+	}
+	return out
+}
+
+// fold breaks a long text at " | " and blanks into lines of at most n bytes.
+func fold(s string, n int) []string {
+	var out []string
+	for len(s) > n {
+		cut := strings.LastIndex(s[:n], " | ")
+		if cut <= 0 {
+			cut = strings.LastIndexByte(s[:n], ' ')
+		}
+		if cut <= 0 {
+			cut = n
+		}
+		out = append(out, strings.TrimSpace(s[:cut]))
+		s = strings.TrimPrefix(strings.TrimSpace(s[cut:]), "| ")
+	}
+	return append(out, s)
+}
+
+// answerStatus says per stack what its stages serve, what runs, what is held.
+func answerStatus(b *Bot, _ train.Who, args []word) []string {
+	var out []string
+	only := b.stackWord(args)
+	for _, st := range b.train.Rules.Stacks {
+		if only != "" && st.Name != only {
+			continue
+		}
+		var parts []string
+		for _, sg := range st.Stages {
+			parts = append(parts, b.stageText(st.Name, sg.Name))
+		}
+		for _, h := range b.train.Queue.Holds {
+			if h.Stack == st.Name || h.Stack == "" {
+				parts = append(parts, "held"+because(h.Why))
+			}
+		}
+		out = append(out, st.Name+": "+strings.Join(parts, "; "))
+	}
+	return out
+}
+
+func (b *Bot) stageText(stack, stage string) string {
+	text := stage + " serves nothing of ours yet"
+	for _, l := range b.train.Live {
+		if l.Stack == stack && l.Stage == stage {
+			text = fmt.Sprintf("%s serves %s for %s", stage, l.Shipment.Release, about(b.now().Sub(l.At)))
+			if l.Train == 0 {
+				text += " (from the shell)"
+			}
+		}
+	}
+	for _, r := range b.train.Busy {
+		if r.Stack != stack || r.Stage != stage {
+			continue
+		}
+		state := "starting"
+		if id, ok := b.running(stack); ok {
+			o := b.book.Open[id]
+			state = string(o.State)
+			if o.Release.ID != "" {
+				state += " of " + o.Release.ID
+			}
+		}
+		text += fmt.Sprintf(" (%s by %s for %s)", state, b.quietly(r.By), about(b.now().Sub(r.Since)))
+	}
+	return text
+}
+
+// answerETA tells a rider when they may be up, and others what a seat would wait.
+func answerETA(b *Bot, who train.Who, _ []word) []string {
+	q := b.train.Queue.Trains
+	for i, t := range q {
+		for _, r := range t.Riders {
+			if !b.same(r.Nick, who.Nick) {
+				continue
+			}
+			n := i - b.train.HeadOf(b.train.Stacks(t)[0])
+			if !t.Up.IsZero() {
+				return []string{fmt.Sprintf("you're up, for %s", about(b.now().Sub(t.Up)))}
+			}
+			return []string{"your train: " + b.waitText(n)}
+		}
+	}
+	return []string{fmt.Sprintf("a seat now: %s", b.waitText(len(q)))}
+}
+
+// stats reads "7d", "30d" and a stack among args; 7 days of all stacks by default.
+func (b *Bot) stats(args []word) train.Stats {
+	days, stack := 7, ""
+	for _, w := range args {
+		if n, err := strconv.Atoi(strings.TrimSuffix(strings.ToLower(w.text), "d")); err == nil && n > 0 {
+			days = min(n, 90)
+		} else if s, ok := b.train.Rules.Find(w.text); ok {
+			stack = s.Name
+		}
+	}
+	riders := b.train.Rules.Cap
+	if riders == 0 {
+		riders = 8
+	}
+	return b.tally.Stats(b.now(), days, stack, b.cfg.Open, riders)
+}
+
+// answerStats sums a period up in two lines; the words are defined at train.Tally.
+func answerStats(b *Bot, _ train.Who, args []word) []string {
+	s := b.stats(args)
+	if s.Pushes == 0 && s.Cycle.N == 0 {
+		return []string{fmt.Sprintf("no pushes in the last %s", plural(len(s.Days), "day"))}
+	}
+	one := fmt.Sprintf("%s %s in %s, %d today, %.1f a day; %.1f riders a train", spark(s.Days), plural(s.Pushes, "push"), plural(len(s.Days), "day"), s.Today, s.PerDay, s.Riders)
+	one = strings.Replace(one, "pushs", "pushes", 1)
+	two := fmt.Sprintf("wait to \"You're up\" %s; to live %s; cycle %s", pair(s.Wait), pair(s.Live), pair(s.Cycle))
+	if s.DeploysDay > 0 {
+		two += fmt.Sprintf("; capacity %s x 60 / %.0f min = %d trains, %d riders a day", about(b.cfg.Open), s.Cycle.P50.Minutes(), s.DeploysDay, s.Capacity)
+	}
+	return []string{one, two}
+}
+
+func pair(q train.Quantiles) string {
+	if q.N == 0 {
+		return "unknown"
+	}
+	return fmt.Sprintf("%s (p80 %s)", about(q.P50), about(q.P80))
+}
+
+// spark draws numbers as bars of one line.
+func spark(n []int) string {
+	bars := []rune("▁▂▃▄▅▆▇█")
+	top := max(1, slices.Max(n))
+	var out strings.Builder
+	for _, v := range n {
+		out.WriteRune(bars[v*(len(bars)-1)/top])
+	}
+	return out.String()
+}
+
+// answerHelp explains one command, or names all of them.
+func answerHelp(b *Bot, _ train.Who, args []word) []string {
+	p := b.cfg.Prefix
+	if len(args) > 0 {
+		name := strings.TrimPrefix(args[0].text, p)
+		c, ok := b.find(name)
+		if !ok {
+			return []string{fmt.Sprintf("there is no %s%s", p, name)}
+		}
+		text := strings.TrimSpace(p+c.Name+" "+c.Args) + ": " + c.Does + " (" + c.Who + ")"
+		if len(c.Aliases) > 0 {
+			text += "; also " + p + strings.Join(c.Aliases, " "+p)
+		}
+		return []string{text}
+	}
+	var names []string
+	for _, c := range b.commands {
+		names = append(names, p+c.Name)
+	}
+	return []string{
+		"The topic is the queue: `alice* + bob | carol` is two trains, the first rider drives, * is good. " + p + "join takes a seat.",
+		strings.Join(names, " "),
+		p + "help CMD explains one; everything works as \"" + b.nick + ": join\" too.",
+	}
+}
+
+// answerVersion says what runs here and what it can promise about who is who.
+func answerVersion(b *Bot, _ train.Who, _ []word) []string {
+	know := b.train.Rules.Identity
+	if know == "" || know == "auto" {
+		know = "nick and user@host, as seen at .join: this server tells no accounts"
+		if b.accounts {
+			know = "services accounts"
+		}
+	}
+	return []string{fmt.Sprintf("pushtrain %s; I know people by %s", b.cfg.Version, know)}
+}

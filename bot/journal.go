@@ -1,0 +1,142 @@
+package bot
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"pushtrain/bot/store"
+	"pushtrain/deploy"
+	"pushtrain/train"
+)
+
+// The kinds of journal records.
+const (
+	kindTrain   = "train"   // a train.Input and its effects
+	kindDeploy  = "deploy"  // a deploy.Input
+	kindRefusal = "refusal" // what a person asked for in vain
+)
+
+// body is how a train.Input is kept; its At is the record's.
+type body struct {
+	By    train.Who       `json:",omitzero"`
+	Event json.RawMessage `json:",omitempty"`
+}
+
+// fact is how one effect is kept beside its input.
+type fact struct {
+	Type string
+	Body json.RawMessage
+}
+
+// record is the journal's form of a train input.
+func record(in train.Input, effects []train.Effect) (store.Record, error) {
+	event, err := json.Marshal(in.Event)
+	if err != nil {
+		return store.Record{}, err
+	}
+	b, err := json.Marshal(body{By: in.By, Event: event})
+	if err != nil {
+		return store.Record{}, err
+	}
+	var facts []fact
+	for _, e := range effects {
+		v, err := json.Marshal(e)
+		if err != nil {
+			return store.Record{}, err
+		}
+		facts = append(facts, fact{train.TypeName(e), v})
+	}
+	rec := store.Record{At: in.At, Kind: kindTrain, Type: train.TypeName(in.Event), Body: b}
+	if len(facts) > 0 {
+		rec.Facts, err = json.Marshal(facts)
+	}
+	return rec, err
+}
+
+// Input reads a train record back.
+func Input(rec store.Record) (train.Input, error) {
+	var b body
+	if err := json.Unmarshal(rec.Body, &b); err != nil {
+		return train.Input{}, fmt.Errorf("read record %d: %w", rec.Seq, err)
+	}
+	e, err := train.DecodeEvent(rec.Type, b.Event)
+	if err != nil {
+		return train.Input{}, fmt.Errorf("read record %d: %w", rec.Seq, err)
+	}
+	return train.Input{At: rec.At, By: b.By, Event: e}, nil
+}
+
+func decodeFacts(raw json.RawMessage) ([]train.Effect, error) {
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	var facts []fact
+	if err := json.Unmarshal(raw, &facts); err != nil {
+		return nil, err
+	}
+	var out []train.Effect
+	for _, f := range facts {
+		e, err := train.DecodeEffect(f.Type, f.Body)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+func deployRecord(in deploy.Input) (store.Record, error) {
+	b, err := deploy.Marshal(in)
+	return store.Record{At: in.At, Kind: kindDeploy, Type: train.TypeName(in.Event), Body: b}, err
+}
+
+// refusals counts what one person was refused for one reason within a minute
+// (DESIGN §10.15): the first is journalled at once, the rest as a number.
+type refusals struct {
+	first time.Time
+	more  int
+	rec   refusal
+}
+
+// refusal is the record of it.
+type refusal struct {
+	By    train.Who
+	Event string // the type of the event that was refused
+	Code  string
+	Text  string
+	Count int
+}
+
+func (b *Bot) noteRefusal(by train.Who, e train.Event, r *train.Refusal) {
+	key := b.train.Casemap.Fold(by.Nick) + "\x00" + train.TypeName(e) + "\x00" + r.Code
+	if old := b.refusals[key]; old != nil {
+		old.more++
+		return
+	}
+	n := &refusals{first: b.now(), rec: refusal{By: by, Event: train.TypeName(e), Code: r.Code, Text: r.Text, Count: 1}}
+	b.refusals[key] = n
+	b.recordRefusal(n.rec)
+}
+
+func (b *Bot) recordRefusal(r refusal) {
+	v, err := json.Marshal(r)
+	if err != nil {
+		panic(fmt.Sprintf("bot: %v", err)) // unreachable: a refusal is plain data
+	}
+	b.recs = append(b.recs, store.Record{At: b.now(), Kind: kindRefusal, Type: "Refused", Body: v})
+}
+
+// flushRefusals journals the counts of minutes that are over.
+func (b *Bot) flushRefusals() {
+	for key, r := range b.refusals {
+		if b.now().Sub(r.first) < time.Minute {
+			continue
+		}
+		if r.more > 0 {
+			r.rec.Count = r.more
+			b.recordRefusal(r.rec)
+		}
+		delete(b.refusals, key)
+	}
+}

@@ -1,0 +1,272 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"pushtrain/deploy"
+	"pushtrain/deploy/fleet"
+	"pushtrain/train"
+)
+
+// deed carries out an effect of the train that is a deed for the deploy core.
+// It only applies: what the rollouts do in turn waits for the same commit.
+func (b *Bot) deed(e train.Effect) {
+	switch e := e.(type) {
+	case train.Deploy:
+		t := deploy.Target{Stack: e.Stack, Stage: e.Stage}
+		f := b.cfg.Fleets[t]
+		s := deploy.Start{Target: t, Hosts: f.Hosts, Train: e.Train, By: e.By, Ref: f.Branch, Test: f.Test, Check: f.Check, Why: e.Override}
+		if e.Shipment.Release != "" {
+			s.Ref, s.Release = "", deploy.Release{ID: e.Shipment.Release, Commit: e.Shipment.Commit, Digest: e.Shipment.Digest}
+		}
+		b.begin(s)
+	case train.FlipBack:
+		b.flipBack(e)
+	case train.Stop:
+		if id, ok := b.running(e.Stack); ok {
+			stop := deploy.Event(deploy.Abort{By: e.By, Why: e.Why})
+			if b.book.Open[id].State == deploy.Stuck {
+				stop = deploy.Undo{By: e.By, Why: e.Why}
+			}
+			b.deployApply(id, stop)
+		}
+	case train.GoOn:
+		if id, ok := b.running(e.Stack); ok {
+			b.deployApply(id, deploy.Forward{By: e.By})
+		}
+	}
+}
+
+// flipBack starts the rollout that takes a stage back to the release before.
+func (b *Bot) flipBack(e train.FlipBack) {
+	t := deploy.Target{Stack: e.Stack, Stage: e.Stage}
+	rel, ok := b.book.Previous(t)
+	if !ok {
+		b.must(train.Who{}, train.Ended{Stack: e.Stack, Stage: e.Stage, Outcome: train.OutAborted,
+			Reason: "no release was live there before: ship a good one instead"})
+		return
+	}
+	b.begin(deploy.Start{Target: t, Hosts: b.cfg.Fleets[t].Hosts, Train: e.Train, By: e.By, Release: rel, Back: true, Why: e.Why})
+}
+
+// begin starts a rollout; one that the deploy core refuses has ended at once.
+func (b *Bot) begin(s deploy.Start) {
+	if err := b.deployApply(0, s); err != nil {
+		b.must(train.Who{}, train.Ended{Stack: s.Stack, Stage: s.Stage, Outcome: train.OutAborted, Reason: err.Error()})
+	}
+}
+
+// running is the stack's rollout that is not over, or STUCK.
+func (b *Bot) running(stack string) (uint64, bool) {
+	for id, r := range b.book.Open {
+		if r.Stack == stack {
+			return id, true
+		}
+	}
+	return 0, false
+}
+
+// deployApply feeds the deploy core and follows up what came of it.
+func (b *Bot) deployApply(id uint64, e deploy.Event) error {
+	before := b.book.Open[id]
+	in := deploy.Input{At: b.now(), ID: id, Event: e}
+	next, effects, err := b.book.Apply(in)
+	if err != nil {
+		return err
+	}
+	rec, err := deployRecord(in)
+	if err != nil {
+		panic(fmt.Sprintf("bot: %v", err)) // unreachable: events are plain data
+	}
+	b.book = next
+	b.recs = append(b.recs, rec)
+	if _, ok := e.(deploy.Start); ok {
+		id = next.Last
+	}
+	r, open := next.Open[id]
+	if built, ok := e.(deploy.Built); ok && r.Train != 0 {
+		b.must(train.Who{}, train.Pinned{Train: r.Train, Shipment: shipment(r.Stack, built.Release)})
+	}
+	if open && r.State != before.State {
+		b.phase(r)
+	}
+	if open && (r.State == deploy.Aborted || r.State == deploy.RollBack) {
+		b.stopDeeds(id)
+	}
+	for _, f := range effects {
+		switch f := f.(type) {
+		case deploy.AtBarrier:
+			b.barrier(r)
+		case deploy.Ended:
+			b.ended(id, r, open, before, f)
+		default:
+			b.deeds = append(b.deeds, func() { b.do(id, f) })
+		}
+	}
+	return nil
+}
+
+func shipment(stack string, r deploy.Release) train.Shipment {
+	return train.Shipment{Stack: stack, Commit: r.Commit, Release: r.ID, Digest: r.Digest}
+}
+
+// barrier commits the rollouts of a train when all of them stand there (DESIGN §10.6).
+func (b *Bot) barrier(r deploy.Rollout) {
+	var all []uint64
+	for id, o := range b.book.Open {
+		if id != r.ID && (r.Train == 0 || o.Train != r.Train || o.Stage != r.Stage || o.State == deploy.Stuck) {
+			continue
+		}
+		if o.State != deploy.Barrier {
+			return
+		}
+		all = append(all, id)
+	}
+	slices.Sort(all)
+	for _, id := range all {
+		if err := b.deployApply(id, deploy.Commit{}); err != nil {
+			b.cfg.Log.Error().Err(err).Uint64("rollout", id).Msg("commit refused")
+		}
+	}
+}
+
+// ended tells the train, and stops the others of the train that wait for this one.
+func (b *Bot) ended(id uint64, r deploy.Rollout, open bool, before deploy.Rollout, e deploy.Ended) {
+	if !open {
+		r = before
+	}
+	b.runs.line(id, fleet.Line{Text: fmt.Sprintf("%s %s", e.Outcome, e.Reason), Percent: -1})
+	for _, l := range e.Tail {
+		b.runs.line(id, fleet.Line{Text: "  " + l, Percent: -1})
+	}
+	b.must(train.Who{}, train.Ended{Stack: r.Stack, Stage: r.Stage, Outcome: outcome(e.Outcome), Shipment: shipment(r.Stack, r.Release), Reason: b.reason(id, e)})
+	if e.Outcome != deploy.Done {
+		for other, o := range b.book.Open {
+			if r.Train != 0 && o.Train == r.Train && o.Stage == r.Stage && other != id && !o.State.Over() && beforeCommit(o.State) {
+				_ = b.deployApply(other, deploy.Abort{Why: fmt.Sprintf("%s of the same train ended %s", r.Stack, e.Outcome)}) // refused only when it is over
+			}
+		}
+	}
+	b.tellWatchers(id, r, e)
+	if e.Outcome != deploy.Stuck {
+		b.deeds = append(b.deeds, func() { b.stopDeeds(id); b.runs.end(id) })
+	}
+}
+
+func (b *Bot) reason(id uint64, e deploy.Ended) string {
+	if e.Outcome == deploy.Done {
+		return ""
+	}
+	s := e.Reason
+	if len(e.Tail) > 0 {
+		s += ": " + strings.Join(e.Tail[max(0, len(e.Tail)-2):], " / ")
+	}
+	if path := b.runs.path(id); path != "" {
+		s += " (log: " + path + ")"
+	}
+	return s
+}
+
+func outcome(s deploy.State) train.Outcome {
+	switch s {
+	case deploy.Done:
+		return train.OutDone
+	case deploy.Aborted:
+		return train.OutAborted
+	case deploy.RolledBack:
+		return train.OutRolledBack
+	}
+	return train.OutStuck
+}
+
+func beforeCommit(s deploy.State) bool {
+	switch s {
+	case deploy.Intent, deploy.Building, deploy.Fencing, deploy.Preparing, deploy.Verifying, deploy.Barrier:
+		return true
+	}
+	return false
+}
+
+// phase says a rollout's new state: at most one line each, and only what is news.
+func (b *Bot) phase(r deploy.Rollout) {
+	at := r.Stack + "/" + r.Stage
+	text := ""
+	switch r.State {
+	case deploy.Building:
+		text = fmt.Sprintf("%s: rollout %d by %s: building %s", at, r.ID, b.quietly(r.By), r.Ref)
+	case deploy.Preparing:
+		what := "copying " + r.Release.ID
+		if r.Back {
+			what = "going back to " + r.Release.ID
+		}
+		text = fmt.Sprintf("%s: %s to %s", at, what, plural(len(r.Hosts), "host"))
+		if r.Test {
+			text += ", tests beside it"
+		}
+	case deploy.Flipping:
+		text = fmt.Sprintf("%s: all hosts hold %s, flipping", at, r.Release.ID)
+	case deploy.RollBack:
+		text = fmt.Sprintf("%s: flipping back: %s", at, r.Reason)
+	}
+	b.runs.line(r.ID, fleet.Line{Text: string(r.State), Percent: -1})
+	for _, w := range b.watchers[r.ID] {
+		w.send(Reply{Line: fmt.Sprintf("%s: %s", at, r.State)})
+	}
+	if text != "" {
+		b.channel("phase "+at, text)
+	}
+}
+
+// do carries out one effect of a rollout in a goroutine of its own; the answer comes back to Run.
+func (b *Bot) do(id uint64, e deploy.Effect) {
+	r := b.book.Open[id]
+	if r.ID == 0 { // it ended in this very commit: only locks are left to give back
+		r.ID = id
+	}
+	ctx, cancel := context.WithCancel(b.ctx)
+	if mayCancel(e) {
+		old := b.cancel[id]
+		b.cancel[id] = func() {
+			if old != nil {
+				old()
+			}
+			cancel()
+		}
+	}
+	watchers := slices.Clone(b.watchers[id])
+	b.jobs.Go(func() {
+		defer cancel()
+		answer := b.deploy.Do(ctx, r, e, func(l fleet.Line) {
+			b.runs.line(id, l)
+			for _, w := range watchers {
+				w.send(Reply{Host: l.Host, Percent: l.Percent, Line: l.Text})
+			}
+		})
+		if answer == nil {
+			return
+		}
+		select {
+		case b.inbox <- done{id, answer}:
+		case <-b.ctx.Done():
+		}
+	})
+}
+
+// mayCancel: what has not touched anything live may end early. A flip may not.
+func mayCancel(e deploy.Effect) bool {
+	switch e.(type) {
+	case deploy.Flip, deploy.Confirm, deploy.Unlock:
+		return false
+	}
+	return true
+}
+
+func (b *Bot) stopDeeds(id uint64) {
+	if c := b.cancel[id]; c != nil {
+		c()
+		delete(b.cancel, id)
+	}
+}

@@ -1,0 +1,234 @@
+package bot
+
+// Every sentence that the bot says of itself, and the rules of its voice:
+//
+//   - one line for one change of state; what the topic shows already is not said again;
+//   - the channel hears what more than one person needs; the rest is a NOTICE to the one who asked;
+//   - a nick stands in a channel line only when that person must look, else its ping is broken;
+//   - no capital for stacks, stages, hosts; no colour; numbers with their unit;
+//   - what failed is named with host, step and reason, and with what to do.
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"pushtrain/train"
+)
+
+// tell says of an effect what people need to hear.
+func (b *Bot) tell(by train.Who, e train.Effect) {
+	switch e := e.(type) {
+	case train.Boarded:
+		b.answer(by.Nick, boarded, b.boardedText(e))
+	case train.Up:
+		b.tellUp(by, e)
+	case train.EveryoneReady:
+		do := ".done when you have watched long enough"
+		if e.Next != "" {
+			do = "." + e.Next + " is next"
+		}
+		b.channel(fmt.Sprintf("ready %d", e.Train), fmt.Sprintf("%s: Everyone is ready (%s)", b.names(e.Riders), do))
+	case train.Trouble:
+		b.channel("", fmt.Sprintf("%s: %s says uh-oh: nothing moves until it is cleared", b.ping(e.Driver), b.quietly(e.Nick)))
+	case train.Departed:
+		b.tellDeparted(by, e)
+	case train.Wheel:
+		text := fmt.Sprintf("%s: you drive now", b.ping(e.Driver))
+		if e.Because != "" {
+			text += " (" + e.Because + ")"
+		}
+		b.channel("", text)
+	case train.Marker:
+		if e.Proves {
+			b.channel("", fmt.Sprintf("%s says that %s is done", b.quietly(e.By), e.Stage))
+		} else {
+			b.answer(by.Nick, plain, fmt.Sprintf("the marker says %s now; that proves nothing: .%s rolls out", e.Stage, e.Stage))
+		}
+	case train.Over:
+		if len(e.NotGood) > 0 && len(e.Riders) > 1 {
+			b.answer(by.Nick, plain, "done, though not everyone was good: "+strings.Join(e.NotGood, ", "))
+		}
+	case train.Held:
+		b.channel("", fmt.Sprintf("%s held by %s%s", lane(e.Hold.Stack), b.quietly(e.Hold.By), because(e.Hold.Why)))
+	case train.Lifted:
+		b.channel("", fmt.Sprintf("%s free again: %s lifted the hold", lane(e.Hold.Stack), b.quietly(e.By)))
+	case train.Noted:
+		b.tellNoted(e)
+	case train.Nudge:
+		b.tellNudge(e)
+	case train.Logged:
+		b.channel("", fmt.Sprintf("%s says: %s", b.quietly(e.By), e.Text))
+	case train.PutBack:
+		b.answer(e.By, plain, "put back: "+strings.Join(e.Whys, "; "))
+	case train.Unread:
+		b.tellUnread(e)
+	case train.Arrived:
+		b.tellArrived(e)
+	case train.Landed:
+		b.tellLanded(e)
+	}
+}
+
+func (b *Bot) boardedText(e train.Boarded) string {
+	stack := ""
+	if e.Stack != b.train.Rules.Default() {
+		stack = " (" + e.Stack + ")"
+	}
+	if e.Place == 0 {
+		return fmt.Sprintf("you're up%s: rider %d of the head train", stack, e.Size)
+	}
+	return fmt.Sprintf("you ride in train %d%s, rider %d; %s", e.Place+1, stack, e.Size, b.waitText(e.Place))
+}
+
+// waitText is the honest wait behind n trains.
+func (b *Bot) waitText(n int) string {
+	p50, p80, ok := b.tally.Wait(b.now(), n)
+	if !ok {
+		return fmt.Sprintf("%d in front, no wait known yet", n)
+	}
+	return fmt.Sprintf("%d in front, about %s to %s", n, about(p50), about(p80))
+}
+
+func (b *Bot) tellUp(by train.Who, e train.Up) {
+	held := ""
+	if e.Held != "" {
+		held = ", but the line is " + e.Held
+	}
+	if len(e.Riders) == 1 && b.same(e.Riders[0].Nick, by.Nick) {
+		if held != "" {
+			b.answer(by.Nick, plain, "you're up"+held)
+		}
+		return // the answer to .join said it
+	}
+	b.channel(fmt.Sprintf("up %d", e.Train), fmt.Sprintf("%s: You're up%s", b.names(e.Riders), held))
+}
+
+func (b *Bot) tellDeparted(by train.Who, e train.Departed) {
+	if e.By != "" {
+		b.channel("", fmt.Sprintf("%s: %s took you out of the queue", b.ping(e.Nick), b.quietly(e.By)))
+		return
+	}
+	b.answer(by.Nick, plain, fmt.Sprintf("you are out of %s", plural(e.Seats, "train")))
+}
+
+func (b *Bot) tellNoted(e train.Noted) {
+	if e.Text == "" {
+		b.answer(e.By, plain, "the message is removed")
+	}
+}
+
+func (b *Bot) tellNudge(e train.Nudge) {
+	quiet := about(e.Quiet)
+	switch {
+	case e.Step == 1 || len(e.Riders) == 0 && e.Step < 3:
+		b.channel("", fmt.Sprintf("%s: you drive, and nothing has moved for %s", b.ping(e.Driver), quiet))
+	case len(e.Riders) == 0:
+	case e.Step == 2:
+		b.channel("", fmt.Sprintf("%s: your train has not moved for %s; %s drives", b.pings(e.Riders), quiet, b.quietly(e.Driver)))
+	default:
+		b.channel("", fmt.Sprintf("%s: nothing has moved for %s: any of you may take the wheel with .drive", b.pings(e.Riders), quiet))
+	}
+}
+
+func (b *Bot) tellUnread(e train.Unread) {
+	what := "`" + strings.Join(e.Texts, "`, `") + "`"
+	if e.Kept {
+		b.answer(e.By, plain, fmt.Sprintf("I see no train in %s: the text stays, and so does the queue; `clear` empties it", what))
+		return
+	}
+	b.answer(e.By, plain, fmt.Sprintf("I can't read %s as a train: it stays where it stands; riders are written `alice + bob | carol`", what))
+}
+
+func (b *Bot) tellArrived(e train.Arrived) {
+	next := "watch graphs and logs, then .good; .done ends the train"
+	if e.Next != "" {
+		next = "try your change, then .good; ." + e.Next + " is next"
+	}
+	b.channel("", fmt.Sprintf("%s: %s is on %s: %s", b.names(e.Riders), strings.Join(e.Stacks, ", "), e.Stage, next))
+}
+
+func (b *Bot) tellLanded(e train.Landed) {
+	at := e.Stack + "/" + e.Stage
+	took := about(b.now().Sub(e.Began))
+	switch {
+	case e.Outcome == train.OutDone && e.Back:
+		b.channel("", fmt.Sprintf("%s is back on %s (%s)", at, e.Shipment.Release, took))
+	case e.Outcome == train.OutDone:
+		b.channel("", fmt.Sprintf("%s serves %s, in %s", at, e.Shipment.Release, took))
+	case e.Outcome == train.OutAborted:
+		b.channel("", fmt.Sprintf("%s: %s stopped, nothing live was touched: %s", b.ping(e.Driver), at, e.Reason))
+	case e.Outcome == train.OutRolledBack:
+		b.channel("", fmt.Sprintf("%s: %s was flipped back, it serves what it served before: %s", b.ping(e.Driver), at, e.Reason))
+	default:
+		b.channel("", fmt.Sprintf("%s: %s is STUCK, its hosts differ: %s. `.rollback %s` goes back, `.%s` goes on", b.ping(e.Driver), at, e.Reason, e.Stack, e.Stage))
+	}
+}
+
+func lane(stack string) string {
+	if stack == "" {
+		return "the line is"
+	}
+	return stack + " is"
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return ": " + why
+}
+
+// ping is a nick so that its owner's client rings, unless they asked for quiet.
+func (b *Bot) ping(nick string) string {
+	for _, q := range b.train.Quiet {
+		if q == b.train.Casemap.Fold(nick) {
+			return b.quietly(nick)
+		}
+	}
+	return nick
+}
+
+// quietly is a nick that rings no client: a zero-width space stands behind its first letter.
+func (b *Bot) quietly(nick string) string {
+	if len(nick) < 2 {
+		return nick
+	}
+	return nick[:1] + "\u200b" + nick[1:]
+}
+
+func (b *Bot) pings(nicks []string) string {
+	var out []string
+	for _, n := range nicks {
+		out = append(out, b.ping(n))
+	}
+	return strings.Join(out, ", ")
+}
+
+func (b *Bot) names(seats []train.Seat) string {
+	var out []string
+	for _, s := range seats {
+		out = append(out, s.Nick)
+	}
+	return b.pings(out)
+}
+
+// about writes a duration as people say it.
+func about(d time.Duration) string {
+	switch {
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < 90*time.Second:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	case d < 90*time.Minute:
+		return fmt.Sprintf("%.0f min", d.Minutes())
+	}
+	return fmt.Sprintf("%.1f h", d.Hours())
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}

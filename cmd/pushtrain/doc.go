@@ -1,0 +1,51 @@
+/*
+Pushtrain runs the push train: an IRC bot that keeps the queue in a channel's
+topic, and the deploy engine behind it.
+
+	pushtrain run                     the bot, in the foreground
+	pushtrain demo                    the whole thing on loopback, to look at
+	pushtrain init | check            write a configuration; read it and say all that is wrong with it
+	pushtrain deploy STACK STAGE      a rollout from the shell
+	pushtrain rollback STACK STAGE    flips it back
+	pushtrain abort | hold | unhold | log
+	pushtrain status | queue | stats  what the bot knows
+	pushtrain restore FILE            takes up the journal from a copy
+	pushtrain version | completion
+	pushtrain host --root ROOT        what the bot starts on a host; nobody types it
+
+The verbs of the second half ask the running bot through its socket in the state
+directory. With no bot they open the journal themselves, which keeps a bot out
+for as long as they run.
+
+# Exit codes
+
+	0    done
+	1    failed; the fleet serves what it served before
+	2    usage
+	3    needs a look: hosts differ
+	4    not now: held, busy, not your turn
+	69   a tool or a host is missing
+	78   the configuration is wrong
+	130  interrupted
+
+# Files
+
+The configuration is --config, else $PUSHTRAIN_CONFIG, ./config.yaml,
+$XDG_CONFIG_HOME/pushtrain/config.yaml or /etc/pushtrain/config.yaml. In state_dir are:
+
+	journal.db      the journal: everything that happened (package bot/store)
+	copies/         hot copies of it, one after each rollout
+	releases/       per stack: the mirror of its repository, and the last releases
+	runs/N.log      the full log of rollout N
+	pushtrain.sock  where the shell reaches the bot
+
+# A tour of the code, bottom up
+
+Package train is the queue and its rules, package deploy what a rollout does
+next; both are pure functions of (state, event) and know nothing of each other.
+deploy/release makes releases out of commits, deploy/host is what runs on a host,
+deploy/fleet reaches hosts by ssh and rsync. bot/store is the journal, bot/irc
+the channel. Package bot ties them: one goroutine applies, commits, then acts and
+speaks. This package wires it all to a configuration.
+*/
+package main

@@ -1,0 +1,316 @@
+package train
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// rules are those that most tests run under.
+var rules = Rules{Cap: 3, Stacks: []Stack{
+	{Name: "web", Stages: []Stage{{Name: "princess"}, {Name: "prod"}}},
+	{Name: "config", Aliases: []string{"c"}, Stages: []Stage{{Name: "princess"}, {Name: "prod"}}},
+	{Name: "search", Stages: []Stage{{Name: "qa", External: true}, {Name: "prod"}}},
+}}
+
+var people = []string{"alice", "bob", "carol", "dave", "erin", "x{y", "X[Y", "bob|away", "clear"}
+
+func person(nick string) Who { return Who{Nick: nick, User: nick, Host: "host." + nick} }
+
+// inputs draws what may happen to a queue. Nothing about it is fair: refusals are as welcome as changes.
+func inputs(t *rapid.T, s State) Input {
+	who := rapid.SampledFrom(people)
+	stack := rapid.SampledFrom([]string{"", "web", "config", "search"})
+	stage := rapid.SampledFrom([]string{"princess", "prod", "qa"})
+	text := rapid.SampledFrom([]string{"", "slow", "db is down", `say "hi"`})
+	by := person(who.Draw(t, "by"))
+	by.Op = rapid.IntRange(0, 9).Draw(t, "op") == 0
+	var e Event
+	switch rapid.IntRange(0, 19).Draw(t, "what") {
+	case 0, 1, 2, 3:
+		j := Join{Stack: stack.Draw(t, "stack"), AskMe: rapid.Bool().Draw(t, "askme"), Message: text.Draw(t, "msg")}
+		switch rapid.IntRange(0, 4).Draw(t, "where") {
+		case 0:
+			j.With = who.Draw(t, "with")
+		case 1:
+			j.Before = who.Draw(t, "before")
+		case 2:
+			j.Last = true
+		}
+		e = j
+	case 4:
+		e = Leave{Last: rapid.Bool().Draw(t, "last")}
+	case 5:
+		d := Drive{}
+		if rapid.Bool().Draw(t, "to") {
+			d.To = who.Draw(t, "whom")
+		}
+		e = d
+	case 6, 7:
+		e = Vote{Stack: stack.Draw(t, "stack"), Mark: rapid.SampledFrom([]Mark{Good, Good, Good, Uhoh}).Draw(t, "mark")}
+	case 8, 9:
+		e = Step{Stage: stage.Draw(t, "stage")}
+	case 10:
+		e = At{Stage: stage.Draw(t, "stage")}
+	case 11:
+		e = Done{}
+	case 12:
+		e = rapid.SampledFrom([]Event{Abort{}, Rollback{Why: "bad"}, Kick{Nick: who.Draw(t, "kick")}, Note{Text: text.Draw(t, "note")}}).Draw(t, "stop")
+	case 13:
+		e = rapid.SampledFrom([]Event{Halt{Stack: "config"}, Halt{Why: "db"}, Lift{}}).Draw(t, "hold")
+	case 14:
+		e = rapid.SampledFrom([]Event{Parted{}, Heard{}, Heard{Spoke: true}, Renamed{To: who.Draw(t, "nick")}}).Draw(t, "presence")
+	case 15:
+		e = Edited{Text: editOf(t, s)}
+		by.Op = false
+	case 16:
+		e = Shown{Text: s.Topic()}
+		by = Who{}
+	case 17:
+		e = Ship{Stack: "web", Stage: stage.Draw(t, "stage"), Override: text.Draw(t, "why")}
+	default:
+		by = Who{}
+		e = Tick{}
+		if len(s.Busy) > 0 {
+			run := rapid.SampledFrom(s.Busy).Draw(t, "run")
+			if rapid.Bool().Draw(t, "built") {
+				e = Pinned{Train: run.Train, Shipment: Shipment{Stack: run.Stack, Commit: "c0ffee", Release: "c0ff", Digest: "d"}}
+			} else {
+				e = Ended{Stack: run.Stack, Stage: run.Stage, Shipment: Shipment{Stack: run.Stack, Commit: "c0ffee", Release: "c0ff", Digest: "d"},
+					Outcome: rapid.SampledFrom([]Outcome{OutDone, OutDone, OutDone, OutAborted, OutRolledBack, OutStuck}).Draw(t, "outcome")}
+			}
+		}
+	}
+	return Input{At: s.clock().Add(time.Duration(rapid.IntRange(0, 400).Draw(t, "seconds")) * time.Second), By: by, Event: e}
+}
+
+// clock is the newest time that the state has seen, for the generator.
+func (s State) clock() time.Time {
+	at := time.Date(2013, 11, 23, 12, 0, 0, 0, time.UTC)
+	for _, x := range s.Seen {
+		at = latestOf(at, x.At)
+	}
+	for _, tr := range s.Queue.Trains {
+		at = latestOf(at, tr.Since)
+		for _, r := range tr.Riders {
+			at = latestOf(at, r.Joined)
+		}
+	}
+	return at
+}
+
+func latestOf(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// editOf is what a person may make of the topic.
+func editOf(t *rapid.T, s State) string {
+	parts := strings.Split(s.Topic(), " | ")
+	switch rapid.IntRange(0, 5).Draw(t, "edit") {
+	case 0:
+		return ""
+	case 1:
+		slices.Reverse(parts)
+	case 2:
+		parts = append(parts, rapid.SampledFrom(people).Draw(t, "added"))
+	case 3:
+		parts = slices.Delete(parts, 0, 1)
+	case 4:
+		return rapid.StringMatching(`[a-z|+*!"<>() ]{0,40}`).Draw(t, "any")
+	}
+	return strings.Join(parts, " | ")
+}
+
+// check asserts what holds for every state.
+func check(t rapid.TB, s State, e Event) {
+	ids := map[int]bool{}
+	for _, tr := range s.Queue.Trains {
+		if len(tr.Riders) == 0 {
+			t.Fatalf("after %T: a train without riders: %s", e, s.Topic())
+		}
+		if tr.ID == 0 || ids[tr.ID] {
+			t.Fatalf("after %T: train id %d is missing or twice", e, tr.ID)
+		}
+		ids[tr.ID] = true
+		seen := map[string]bool{}
+		for _, r := range tr.Riders {
+			if seen[s.Casemap.Fold(r.Nick)] {
+				t.Fatalf("after %T: %s rides twice in one train: %s", e, r.Nick, s.Topic())
+			}
+			seen[s.Casemap.Fold(r.Nick)] = true
+		}
+	}
+	for i, tr := range s.Queue.Trains {
+		for _, before := range s.Queue.Trains[:i] {
+			if tr.Started() && !before.Started() && shareStack(s.Stacks(tr), s.Stacks(before)) {
+				t.Fatalf("after %T: a waiting train stands in front of a started one of its lane: %s", e, s.Topic())
+			}
+		}
+	}
+	busy := map[string]bool{}
+	for _, r := range s.Busy {
+		if busy[r.Stack] {
+			t.Fatalf("after %T: two rollouts of %s", e, r.Stack)
+		}
+		busy[r.Stack] = true
+	}
+	if got := s.Notation(nil).Parse(Format(s.Queue)); !equalJSON(got, s.Queue.Shown()) {
+		t.Fatalf("after %T: the topic does not say the queue\n topic %s\n  read %s\n queue %s", e, Format(s.Queue), asJSON(got), asJSON(s.Queue.Shown()))
+	}
+}
+
+func asJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+func equalJSON(a, b any) bool { return asJSON(a) == asJSON(b) }
+
+// TestInvariants drives the queue with anything at all.
+func TestInvariants(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var s State
+		var journal []Input
+		start := Input{At: s.clock(), Event: Configured{Rules: rules}}
+		start.Event = Configured{Rules: rules}
+		s, _, _ = s.Apply(start)
+		journal = append(journal, start)
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			in := inputs(t, s)
+			before := asJSON(s)
+			next, effects, err := s.Apply(in)
+			if asJSON(s) != before {
+				t.Fatalf("%T changed the state that it was applied to", in.Event)
+			}
+			if err != nil {
+				if _, ok := err.(*Refusal); !ok || !equalJSON(next, s) || len(effects) > 0 {
+					t.Fatalf("%T: a refusal that changed something, or is none: %v", in.Event, err)
+				}
+				continue
+			}
+			journal = append(journal, in)
+			check(t, next, in.Event)
+			capHeld(t, s, next, in.Event)
+			nobodyLost(t, s, next, in)
+			s = next
+		}
+		if got := replay(t, journal); got != asJSON(s) {
+			t.Fatalf("the journal replays to another state\n got %s\nwant %s", got, asJSON(s))
+		}
+	})
+}
+
+// capHeld: only a hand may overfill a train.
+func capHeld(t rapid.TB, before, after State, e Event) {
+	if _, ok := e.(Join); !ok {
+		return
+	}
+	for _, tr := range after.Queue.Trains {
+		i := before.find(tr.ID)
+		if i >= 0 && len(tr.Riders) > len(before.Queue.Trains[i].Riders) && len(tr.Riders) > after.Rules.Cap {
+			t.Fatalf(".join made a train of %d riders: %s", len(tr.Riders), after.Topic())
+		}
+	}
+}
+
+// nobodyLost: only the words that take seats take them; a hand edit takes only
+// waiting ones that the channel showed.
+func nobodyLost(t rapid.TB, before, after State, in Input) {
+	switch in.Event.(type) {
+	case Leave, Kick, Done:
+		return
+	case Renamed, Heard: // a seat's name may follow its owner
+		if a, b := len(everybody(before.Queue)), len(everybody(after.Queue)); a != b {
+			t.Fatalf("%T: %d seats became %d: %s", in.Event, a, b, after.Topic())
+		}
+		return
+	}
+	for _, tr := range before.Queue.Trains {
+		for _, r := range tr.Riders {
+			if slices.ContainsFunc(after.Queue.Trains, func(o Train) bool {
+				return slices.ContainsFunc(o.Riders, func(p Rider) bool { return p.Nick == r.Nick || p.Who.Nick != "" && p.Who.User == r.Who.User })
+			}) {
+				continue
+			}
+			e, edit := in.Event.(Edited)
+			if edit && e.Text == "" && strings.Contains(before.Channel(), "…") && !tr.Started() {
+				continue // an emptied topic takes those behind "… +7" too (DESIGN §10.13)
+			}
+			shown := slices.ContainsFunc(before.Seen, func(x Sight) bool { return strings.Contains(x.Text, r.Nick) })
+			if !edit || tr.Started() || !shown {
+				t.Fatalf("%T lost %s of %s", in.Event, r.Nick, before.Topic())
+			}
+		}
+	}
+}
+
+// replay applies a journal as it is read back from disk.
+func replay(t rapid.TB, journal []Input) string {
+	var s State
+	for _, in := range journal {
+		e, err := DecodeEvent(TypeName(in.Event), []byte(asJSON(in.Event)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, _, err := s.Apply(Input{At: in.At, By: in.By, Event: e})
+		if err != nil {
+			t.Fatalf("%T is refused in the replay: %v", e, err)
+		}
+		s = next
+	}
+	return asJSON(s)
+}
+
+// TestCodecKnowsAll: a type that is not in the codec would be lost at a restart.
+func TestCodecKnowsAll(t *testing.T) {
+	for _, name := range typesOf(t, "event.go", "event()") {
+		if _, err := DecodeEvent(name, []byte("{}")); err != nil {
+			t.Errorf("event %s: %v", name, err)
+		}
+	}
+	for _, name := range typesOf(t, "effect.go", "effect()") {
+		if _, err := DecodeEffect(name, []byte("{}")); err != nil {
+			t.Errorf("effect %s: %v", name, err)
+		}
+	}
+	if _, err := DecodeEvent("Nonsense", []byte("{}")); err == nil {
+		t.Error("an unknown event was read")
+	}
+}
+
+func ExampleState_Apply() {
+	var s State
+	say := func(nick string, e Event) {
+		next, _, err := s.Apply(Input{At: time.Unix(0, 0), By: person(nick), Event: e})
+		if err != nil {
+			fmt.Println(nick+":", err)
+			return
+		}
+		s = next
+		fmt.Println(s.Topic())
+	}
+	say("", Configured{Rules: rules})
+	say("alice", Join{})
+	say("bob", Join{With: "alice"})
+	say("carol", Join{})
+	say("alice", Vote{Mark: Good})
+	say("bob", Step{Stage: "princess"})
+	// Output:
+	// clear
+	// alice
+	// alice + bob
+	// alice + bob | carol
+	// alice* + bob | carol
+	// bob: alice drives this train, since 00:00 UTC; `.drive bob` by alice hands you the wheel
+}
