@@ -27,6 +27,7 @@ type Config struct {
 	Dir     string        // run logs go to Dir/runs
 	Open    time.Duration // hours a day in which pushes are made, for the capacity; 0 = 8 h
 	Version string
+	Ready   func() // called once, when the bot is first in the channel; nil = nobody waits
 	Log     zerolog.Logger
 }
 

@@ -69,6 +69,10 @@ func (b *Bot) must(by train.Who, e train.Event) {
 
 func (b *Bot) onOnline(e irc.Online) {
 	b.online, b.nick, b.accounts, b.mute, b.asked = true, e.Nick, e.Accounts, false, ""
+	if b.cfg.Ready != nil {
+		b.deeds = append(b.deeds, b.cfg.Ready)
+		b.cfg.Ready = nil
+	}
 	clear(b.members)
 	on := train.Online{Casemap: e.Casemap, Limit: irc.TopicLimit(e.TopicLen, e.Prefix, b.cfg.Channel)}
 	for _, m := range e.Members {

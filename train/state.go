@@ -2,6 +2,7 @@ package train
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -92,9 +93,15 @@ func (s State) Channel() string {
 	return s.Seen[0].Text
 }
 
-// Notation reads topics by the state's rules. known are nicks in the channel.
+// Notation reads topics by the state's rules. known are nicks in the channel: of
+// those only the ones with a `|` matter, as RFC 1459 spells it too.
 func (s State) Notation(known []string) Notation {
-	k := slices.Clone(known)
+	var k []string
+	for _, nick := range known {
+		if strings.ContainsAny(nick, `|\\`) {
+			k = append(k, nick)
+		}
+	}
 	for _, t := range s.Queue.Trains {
 		for _, r := range t.Riders {
 			k = append(k, r.Nick)
