@@ -157,7 +157,7 @@ func (b *Bot) askDeploy(a *ask, by train.Who, e train.Event) {
 }
 
 // tellWatchers ends the asks that wait for a rollout.
-func (b *Bot) tellWatchers(id uint64, r deploy.Rollout, e deploy.Ended) {
+func (b *Bot) tellWatchers(r deploy.Rollout, e deploy.Ended) {
 	exit, text := ExitFailed, ""
 	switch e.Outcome {
 	case deploy.Done:
@@ -169,9 +169,9 @@ func (b *Bot) tellWatchers(id uint64, r deploy.Rollout, e deploy.Ended) {
 	default:
 		exit, text = ExitLook, "STUCK, the hosts differ: "+e.Reason
 	}
-	for _, w := range b.watchers[id] {
-		w.end(exit, map[string]any{"rollout": id, "outcome": e.Outcome, "release": r.Release, "reason": e.Reason, "log": b.runs.path(id)},
+	for _, w := range b.watchers[r.ID] {
+		w.end(exit, map[string]any{"rollout": r.ID, "outcome": e.Outcome, "release": r.Release, "reason": e.Reason, "log": b.runs.path(r.ID)},
 			strings.TrimSpace(strings.Join(append([]string{text}, e.Tail...), "\n  ")))
 	}
-	delete(b.watchers, id)
+	delete(b.watchers, r.ID)
 }

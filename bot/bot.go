@@ -22,6 +22,7 @@ type Config struct {
 	Rules   train.Rules
 	Fleets  map[deploy.Target]Fleet
 	Nick    string        // as configured, for "pushbot: join"
+	Channel string        // for the room that a topic has
 	Prefix  string        // of commands; "" = "."
 	Ops     []string      // accounts, or nicks where there are no accounts, that may override
 	Dir     string        // run logs go to Dir/runs
@@ -54,6 +55,8 @@ type Deployer interface {
 	Do(ctx context.Context, r deploy.Rollout, e deploy.Effect, out func(fleet.Line)) deploy.Event
 	// Status asks the hosts of a target what they hold now.
 	Status(ctx context.Context, t deploy.Target) []fleet.HostStatus
+	// Prune drops old releases of a stack, but none of inUse.
+	Prune(stack string, inUse ...string) error
 }
 
 // Bot ties the train, the rollouts, the journal and the channel together. All its
@@ -84,15 +87,22 @@ type Bot struct {
 	mute     bool   // the topic was refused (482): say so once
 	hinted   map[string]time.Time
 	refusals map[string]*refusals
-	cancel   map[uint64]context.CancelFunc // of rollouts under way
+	open     map[effectKey]context.CancelFunc // effects of rollouts that are under way
 	watchers map[uint64][]*ask
 	accounts bool // the server tells accounts
 	ctx      context.Context
 }
 
-// done is the answer to a deed of a rollout.
+// effectKey names an effect under way. There is one a kind and host of a rollout.
+type effectKey struct {
+	id   uint64
+	kind deploy.Kind
+	host string
+}
+
+// done is the answer to an effect of a rollout.
 type done struct {
-	id    uint64
+	effectKey
 	event deploy.Event
 }
 
@@ -109,7 +119,7 @@ func New(cfg Config, st *store.Store, chat Chat, d Deployer) (*Bot, error) {
 		inbox: make(chan any, 1024), runs: openRunLogs(cfg.Dir),
 		members: map[string]irc.Member{}, spoke: map[string]time.Time{}, nick: cfg.Nick,
 		hinted: map[string]time.Time{}, refusals: map[string]*refusals{},
-		cancel: map[uint64]context.CancelFunc{}, watchers: map[uint64][]*ask{},
+		open: map[effectKey]context.CancelFunc{}, watchers: map[uint64][]*ask{},
 	}
 	if err := b.load(); err != nil {
 		return nil, err
@@ -165,8 +175,8 @@ func (b *Bot) Deliver(ctx context.Context, events <-chan irc.Event) {
 	}
 }
 
-// Run owns the bot's state until ctx ends. Then it waits for the deeds under way:
-// before their COMMIT rollouts are stopped, after it they are left to the restart.
+// Run owns the bot's state until ctx ends. Then it waits for the effects under
+// way; what becomes of their rollouts is decided at the next start.
 func (b *Bot) Run(ctx context.Context) error {
 	b.ctx = ctx
 	defer b.runs.close()
@@ -180,9 +190,6 @@ func (b *Bot) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			for _, c := range b.cancel {
-				c()
-			}
 			return nil
 		case x := <-b.inbox:
 			b.handle(x)
@@ -214,7 +221,9 @@ func (b *Bot) start() error {
 	b.apply(train.Who{}, train.Configured{Rules: b.cfg.Rules})
 	for id, r := range b.book.Open {
 		if r.State != deploy.Stuck {
-			b.deployApply(id, deploy.Resume{})
+			if err := b.deployApply(id, deploy.Resume{}); err != nil {
+				return fmt.Errorf("resume rollout %d: %w", id, err)
+			}
 		}
 	}
 	return b.commit()
@@ -225,7 +234,10 @@ func (b *Bot) handle(x any) {
 	case irc.Event:
 		b.onIRC(x)
 	case done:
-		b.deployApply(x.id, x.event)
+		delete(b.open, x.effectKey)
+		if err := b.deployApply(x.id, x.event); err != nil {
+			panic(fmt.Sprintf("bot: an answer was refused: %v", err)) // unreachable: answers never are
+		}
 	case *ask:
 		b.onAsk(x)
 	default:

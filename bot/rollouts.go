@@ -71,7 +71,7 @@ func (b *Bot) running(stack string) (uint64, bool) {
 
 // deployApply feeds the deploy core and follows up what came of it.
 func (b *Bot) deployApply(id uint64, e deploy.Event) error {
-	before := b.book.Open[id]
+	before, _ := b.book.Find(id)
 	in := deploy.Input{At: b.now(), ID: id, Event: e}
 	next, effects, err := b.book.Apply(in)
 	if err != nil {
@@ -86,22 +86,24 @@ func (b *Bot) deployApply(id uint64, e deploy.Event) error {
 	if _, ok := e.(deploy.Start); ok {
 		id = next.Last
 	}
-	r, open := next.Open[id]
+	r, _ := next.Find(id)
 	if built, ok := e.(deploy.Built); ok && r.Train != 0 {
 		b.must(train.Who{}, train.Pinned{Train: r.Train, Shipment: shipment(r.Stack, built.Release)})
 	}
-	if open && r.State != before.State {
+	if r.State != before.State {
 		b.phase(r)
 	}
-	if open && (r.State == deploy.Aborted || r.State == deploy.RollBack) {
-		b.stopDeeds(id)
+	for key, cancel := range b.open {
+		if key.id == id && !r.Wants(key.kind) {
+			cancel()
+		}
 	}
 	for _, f := range effects {
 		switch f := f.(type) {
 		case deploy.AtBarrier:
 			b.barrier(r)
 		case deploy.Ended:
-			b.ended(id, r, open, before, f)
+			b.ended(r, f)
 		default:
 			b.deeds = append(b.deeds, func() { b.do(id, f) })
 		}
@@ -134,26 +136,47 @@ func (b *Bot) barrier(r deploy.Rollout) {
 }
 
 // ended tells the train, and stops the others of the train that wait for this one.
-func (b *Bot) ended(id uint64, r deploy.Rollout, open bool, before deploy.Rollout, e deploy.Ended) {
-	if !open {
-		r = before
-	}
-	b.runs.line(id, fleet.Line{Text: fmt.Sprintf("%s %s", e.Outcome, e.Reason), Percent: -1})
+func (b *Bot) ended(r deploy.Rollout, e deploy.Ended) {
+	b.runs.line(r.ID, fleet.Line{Text: fmt.Sprintf("%s %s", e.Outcome, e.Reason), Percent: -1})
 	for _, l := range e.Tail {
-		b.runs.line(id, fleet.Line{Text: "  " + l, Percent: -1})
+		b.runs.line(r.ID, fleet.Line{Text: "  " + l, Percent: -1})
 	}
-	b.must(train.Who{}, train.Ended{Stack: r.Stack, Stage: r.Stage, Outcome: outcome(e.Outcome), Shipment: shipment(r.Stack, r.Release), Reason: b.reason(id, e)})
-	if e.Outcome != deploy.Done {
-		for other, o := range b.book.Open {
-			if r.Train != 0 && o.Train == r.Train && o.Stage == r.Stage && other != id && !o.State.Over() && beforeCommit(o.State) {
-				_ = b.deployApply(other, deploy.Abort{Why: fmt.Sprintf("%s of the same train ended %s", r.Stack, e.Outcome)}) // refused only when it is over
-			}
+	b.must(train.Who{}, train.Ended{Stack: r.Stack, Stage: r.Stage, Outcome: outcome(e.Outcome), Shipment: shipment(r.Stack, r.Release), Reason: b.reason(r.ID, e)})
+	b.tellWatchers(r, e)
+	switch e.Outcome {
+	case deploy.Stuck:
+		return
+	case deploy.Done:
+		b.prune(r.Stack)
+	default:
+		b.abandon(r, e)
+	}
+	b.deeds = append(b.deeds, func() { b.runs.end(r.ID) })
+}
+
+// abandon aborts the other rollouts of a train's stage that have not committed:
+// none of them commits before all are verified.
+func (b *Bot) abandon(r deploy.Rollout, e deploy.Ended) {
+	for id, o := range b.book.Open {
+		if r.Train == 0 || o.Train != r.Train || o.Stage != r.Stage || !beforeCommit(o.State) {
+			continue
+		}
+		if err := b.deployApply(id, deploy.Abort{Why: fmt.Sprintf("%s of the same train ended %s", r.Stack, e.Outcome)}); err != nil {
+			b.cfg.Log.Error().Err(err).Uint64("rollout", id).Msg("abort refused")
 		}
 	}
-	b.tellWatchers(id, r, e)
-	if e.Outcome != deploy.Stuck {
-		b.deeds = append(b.deeds, func() { b.stopDeeds(id); b.runs.end(id) })
-	}
+}
+
+// prune drops releases that nothing needs any more, beside the bot's other work.
+func (b *Bot) prune(stack string) {
+	keep := b.book.InUse(stack)
+	b.deeds = append(b.deeds, func() {
+		b.jobs.Go(func() {
+			if err := b.deploy.Prune(stack, keep...); err != nil {
+				b.cfg.Log.Warn().Err(err).Str("stack", stack).Msg("drop old releases")
+			}
+		})
+	})
 }
 
 func (b *Bot) reason(id uint64, e deploy.Ended) string {
@@ -222,19 +245,16 @@ func (b *Bot) phase(r deploy.Rollout) {
 
 // do carries out one effect of a rollout in a goroutine of its own; the answer comes back to Run.
 func (b *Bot) do(id uint64, e deploy.Effect) {
-	r := b.book.Open[id]
-	if r.ID == 0 { // it ended in this very commit: only locks are left to give back
-		r.ID = id
-	}
+	r, _ := b.book.Find(id)
+	kind, host := deploy.Names(e)
+	key := effectKey{id, kind, host}
 	ctx, cancel := context.WithCancel(b.ctx)
-	if mayCancel(e) {
-		old := b.cancel[id]
-		b.cancel[id] = func() {
-			if old != nil {
-				old()
-			}
-			cancel()
-		}
+	if kind == deploy.KindFlip || kind == deploy.KindConfirm || kind == deploy.KindUnlock {
+		ctx, cancel = context.WithCancel(context.WithoutCancel(b.ctx)) // short, and better finished than cut off
+	}
+	b.open[key] = cancel
+	if !r.Wants(kind) { // decided in the very batch that asked for it
+		cancel()
 	}
 	watchers := slices.Clone(b.watchers[id])
 	b.jobs.Go(func() {
@@ -245,28 +265,9 @@ func (b *Bot) do(id uint64, e deploy.Effect) {
 				w.send(Reply{Host: l.Host, Percent: l.Percent, Line: l.Text})
 			}
 		})
-		if answer == nil {
-			return
-		}
 		select {
-		case b.inbox <- done{id, answer}:
+		case b.inbox <- done{key, answer}:
 		case <-b.ctx.Done():
 		}
 	})
-}
-
-// mayCancel: what has not touched anything live may end early. A flip may not.
-func mayCancel(e deploy.Effect) bool {
-	switch e.(type) {
-	case deploy.Flip, deploy.Confirm, deploy.Unlock:
-		return false
-	}
-	return true
-}
-
-func (b *Bot) stopDeeds(id uint64) {
-	if c := b.cancel[id]; c != nil {
-		c()
-		delete(b.cancel, id)
-	}
 }

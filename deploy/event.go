@@ -138,7 +138,8 @@ type (
 	// AtBarrier tells the owner that every host holds the verified release and
 	// tests are green so far as they must be. It is not answered but by Commit or Abort.
 	AtBarrier struct{}
-	// Ended tells the owner the outcome, once.
+	// Ended tells the owner the outcome, once. After STUCK, which keeps the
+	// rollout in the Book, another one comes when people's decision has come to its end.
 	Ended struct {
 		Outcome State
 		Reason  string

@@ -31,7 +31,8 @@ type Rollout struct {
 	Epoch uint64 // equals ID unless a Resume has raised it
 	Start
 	State   State
-	Hosts   []Host // in the order of Start.Hosts
+	Hosts   []Host // in the order of Start.Hosts, which is emptied: it is not kept twice
+	Builds  Job
 	Tests   Job
 	Checks  Job
 	Reason  string   // why it did not end DONE; "" while all is well
@@ -43,14 +44,16 @@ type Rollout struct {
 
 // Host is what a rollout knows of one host: only what the host said in this rollout.
 type Host struct {
-	Name string
-	From Side          // the live side when it was fenced; "" = none
-	Was  Seal          // what that side was sealed with
-	Side Side          // the side that it fills and flips to
-	Step Kind          // the last effect that was answered well; "" = none
-	Open Kind          // the effect that is under way; "" = none
-	Err  string        // of the effect that failed; "" = none
-	Took time.Duration // from the flip's command to its answer
+	Name  string
+	From  Side          // the live side when it was fenced; "" = none
+	Was   Seal          // what that side was sealed with
+	Side  Side          // the side that it fills and flips to
+	Step  Kind          // the last effect that was answered well; "" = none
+	Open  Kind          // the effect that is under way; "" = none
+	Moved bool          // its link was moved by this rollout, or may have been, and was not seen back on From
+	Back  bool          // it goes back: Step, Open and Err tell of the way back
+	Err   string        // of the effect that failed; "" = none
+	Took  time.Duration // from the flip's command to its answer
 }
 
 // Job is a command that runs beside a rollout.
@@ -69,6 +72,7 @@ type Book struct {
 	Last    uint64               // the newest rollout's id; also the highest epoch ever used
 	Open    map[uint64]Rollout   // rollouts that are not over, and STUCK ones; at most one a stack
 	Shipped map[string][]Shipped // by Target.String(): what went live there, newest first, at most 20
+	Latest  map[string]Rollout   // by Target.String(): the one that ended last there, as it ended
 }
 
 // Shipped is one release that was live on a fleet.

@@ -1,0 +1,64 @@
+# make demo    the main job, on loopback; ARGS="--play=no --for 60s" go to `pushtrain demo`
+# make test    every test, with all that they need
+# make bench   the figures
+# make build   bin/pushtrain
+
+SHELL := /bin/bash
+GO ?= go
+STATICCHECK := .tools/staticcheck
+ARGS ?=
+
+DEMO_PACKAGES := git rsync
+TEST_PACKAGES := git rsync openssh-client openssh-server ngircd nginx util-linux
+FUZZ_TIME ?= 5s
+
+.PHONY: build demo test lint fuzz bench packages-demo packages-test clean
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/pushtrain ./cmd/pushtrain
+
+demo: packages-demo build
+	@bin/pushtrain demo $(ARGS)
+
+test: packages-test lint
+	$(GO) test -race -timeout 8m ./...
+	@$(MAKE) --no-print-directory fuzz
+
+# The checks that need no running parts.
+lint: $(STATICCHECK)
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) mod tidy -diff
+	$(STATICCHECK) ./...
+
+$(STATICCHECK):
+	GOBIN=$(CURDIR)/.tools $(GO) install honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+# Every fuzz target there is, a few seconds each.
+fuzz:
+	@$(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ { names[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, names[i]; n = 0 }' | \
+	while read -r package name; do \
+		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 20x "$$package" || exit 1; \
+	done
+
+bench: packages-test
+	$(GO) test -run '^$$' -bench . -benchmem ./train ./bot/store
+	$(GO) test -count=1 -timeout 40m -run '^TestFigures$$' -v -figures ./cmd/pushtrain
+
+# Debian packages by name; nothing happens where all are installed.
+packages-demo:
+	@$(call install,$(DEMO_PACKAGES))
+packages-test:
+	@$(call install,$(TEST_PACKAGES))
+
+define install
+missing=; for p in $(1); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+if [ -n "$$missing" ]; then \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	echo "installing$$missing"; \
+	$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+fi
+endef
+
+clean:
+	rm -rf bin .tools

@@ -1,0 +1,7 @@
+// Package irctest helps end-to-end tests: [Ngircd] starts a real IRC server and
+// [Dial] is a person at it.
+//
+// Nothing here sleeps: every wait ends with the line that was waited for, or
+// fails the test when [Patience] is over. A test that must show that something
+// does not happen ends with [Client.Sync], which returns all that did.
+package irctest

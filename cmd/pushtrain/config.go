@@ -1,0 +1,119 @@
+package main
+
+import "time"
+
+// Config is the configuration file. config.example.yaml beside go.mod says what each
+// key means, with its unit and its default; the two are held together by a test.
+//
+// A Config without a problem is complete: defaults are filled in, and every rule in
+// config_check.go holds.
+type Config struct {
+	IRC      IRCConfig     `yaml:"irc"`
+	Train    TrainConfig   `yaml:"train"`
+	Stacks   []StackConfig `yaml:"stacks"` // in order; the first is the default
+	SSH      SSHConfig     `yaml:"ssh"`
+	Web      WebConfig     `yaml:"web"`
+	StateDir string        `yaml:"state_dir"`
+}
+
+// IRCConfig is the server, the channel, and who the bot is there.
+type IRCConfig struct {
+	Server       string     `yaml:"server"` // host:port
+	TLS          bool       `yaml:"tls"`
+	CAFile       string     `yaml:"ca_file"`   // "" = the system's
+	CertFile     string     `yaml:"cert_file"` // "" = no client certificate
+	KeyFile      string     `yaml:"key_file"`
+	Insecure     bool       `yaml:"insecure"` // plain text may leave this machine
+	Nick         string     `yaml:"nick"`
+	Channel      string     `yaml:"channel"`
+	Prefix       string     `yaml:"prefix"`        // of commands
+	PasswordFile string     `yaml:"password_file"` // the server's; "" = none. See readSecret
+	SASL         SASLConfig `yaml:"sasl"`
+	Identity     string     `yaml:"identity"` // auto, account, hostmask or nick
+	Ops          []string   `yaml:"ops"`      // accounts or nicks, by Identity
+}
+
+// SASLConfig is how the bot logs in. Mechanism "" = it does not.
+type SASLConfig struct {
+	Mechanism    string `yaml:"mechanism"` // plain, external or ""
+	Account      string `yaml:"account"`
+	PasswordFile string `yaml:"password_file"` // see readSecret
+}
+
+// TrainConfig is what may be chosen about trains.
+type TrainConfig struct {
+	Cap  int           `yaml:"cap"`  // riders of one train
+	Idle time.Duration `yaml:"idle"` // a driver silent for longer may be replaced
+}
+
+// StackConfig is a thing that is deployed on its own.
+type StackConfig struct {
+	Name    string        `yaml:"name"`
+	Aliases []string      `yaml:"aliases"`
+	Root    string        `yaml:"root"` // on each host that has none of its own
+	Source  SourceConfig  `yaml:"source"`
+	Drain   time.Duration `yaml:"drain"` // how long a side may have readers after a flip
+	Keep    int           `yaml:"keep"`  // releases in the archive
+	Stages  []StageConfig `yaml:"stages"`
+}
+
+// SourceConfig is where a stack's releases come from.
+type SourceConfig struct {
+	Repo   string   `yaml:"repo"`
+	Branch string   `yaml:"branch"`
+	Build  []string `yaml:"build"` // argv; none = the checkout as it is
+	Tree   string   `yaml:"tree"`  // the folder of the checkout that is the release
+}
+
+// StageConfig is one step of a stack's way to production.
+type StageConfig struct {
+	Name     string         `yaml:"name"`
+	External bool           `yaml:"external"` // something else deploys it: no hosts
+	Hosts    []HostConfig   `yaml:"hosts"`
+	Test     []string       `yaml:"test"`  // argv, beside the built release
+	Check    []string       `yaml:"check"` // argv, after the flip
+	Watch    map[string]any `yaml:"watch"` // kept as it is
+}
+
+// HostConfig is a machine of a stage. In the file it may be its name alone.
+type HostConfig struct {
+	Name  string `yaml:"name"`
+	Addr  string `yaml:"addr"`  // what ssh is told; Name when not given
+	Local bool   `yaml:"local"` // a folder of this machine
+	Root  string `yaml:"root"`  // the stack's when not given
+}
+
+// SSHConfig is how hosts are reached.
+type SSHConfig struct {
+	Config string `yaml:"config"` // an ssh_config(5) file; "" = the user's own
+}
+
+// WebConfig is the page.
+type WebConfig struct {
+	Listen string `yaml:"listen"` // host:port; "" = no page
+}
+
+// defaultConfig is what holds for keys that are not given.
+func defaultConfig() Config {
+	return Config{
+		IRC:      IRCConfig{TLS: true, Nick: "pushbot", Prefix: ".", Identity: "auto"},
+		Train:    TrainConfig{Cap: 8, Idle: 15 * time.Minute},
+		Web:      WebConfig{Listen: "127.0.0.1:8080"},
+		StateDir: "/var/lib/pushtrain",
+	}
+}
+
+// defaultStack is the same for each stack.
+func defaultStack() StackConfig {
+	return StackConfig{Source: SourceConfig{Branch: "main", Tree: "."}, Drain: 10 * time.Second, Keep: 10}
+}
+
+// fillFrom completes a host by what its stack says.
+func (h *HostConfig) fillFrom(s StackConfig) {
+	if h.Addr == "" && !h.Local {
+		h.Addr = h.Name
+	}
+	if h.Root == "" {
+		h.Root = s.Root
+	}
+}

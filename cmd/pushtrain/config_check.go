@@ -1,0 +1,126 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// reserved are the words of the notation and of the channel's commands, of the bot
+// here and of the bots whose habits its people bring along. No stack, stage or alias
+// may be called like one: it could be neither said nor read back from the topic.
+var reserved = strings.Fields(`
+	join leave nevermind nm olvidate unir con antes ultimo with before last askme pop drive
+	good in go great si bueno listo uhoh bad notgood fml at done finito abort rollback
+	hold unhold kick message topic queue status eta stats log quiet help version clear`)
+
+// check notes what is wrong in a Config that was read, beyond its types.
+func check(d *decoder, c *Config) {
+	checkIRC(d, &c.IRC)
+	if c.Train.Cap < 1 && d.ok("train.cap") {
+		d.problem("train.cap", "must be at least 1")
+	}
+	if c.Train.Idle <= 0 && d.ok("train.idle") {
+		d.problem("train.idle", "must be more than 0s")
+	}
+	checkStacks(d, c.Stacks)
+	if _, _, err := splitHostPort(c.Web.Listen); err != nil && c.Web.Listen != "" && d.ok("web.listen") {
+		d.problem("web.listen", "%v, or \"\" for no page", err)
+	}
+	if !filepath.IsAbs(c.StateDir) && d.ok("state_dir") {
+		d.problem("state_dir", "%q must begin with /", c.StateDir)
+	}
+}
+
+var (
+	nickForm    = regexp.MustCompile("^[A-Za-z\\[\\]\\\\`_^{|}][A-Za-z0-9\\[\\]\\\\`_^{|}-]{0,63}$")
+	channelForm = regexp.MustCompile(`^[#&+!][^\s,\x07:]{1,63}$`)
+	prefixForm  = regexp.MustCompile(`^[!-.:-@\[-` + "`" + `{-~]{1,4}$`) // printable, no letters, digits or /
+)
+
+func checkIRC(d *decoder, c *IRCConfig) {
+	host, _, err := splitHostPort(c.Server)
+	switch {
+	case !d.need("irc.server", c.Server, "the IRC server as host:port"):
+	case err != nil:
+		d.problem("irc.server", "%v", err)
+	case !c.TLS && !c.Insecure && !isLoopback(host):
+		d.problem("irc.tls", "plain text to %s would show passwords to the network: remove `tls: false`, or say `insecure: true`", host)
+	}
+	if c.CertFile == "" && c.KeyFile != "" {
+		d.problem("irc.key_file", "goes together with cert_file")
+	}
+	if c.CertFile != "" && c.KeyFile == "" {
+		d.problem("irc.cert_file", "goes together with key_file")
+	}
+	if d.need("irc.nick", c.Nick, "the bot's nick") && !nickForm.MatchString(c.Nick) {
+		d.problem("irc.nick", "%q is no nick", c.Nick)
+	}
+	if d.need("irc.channel", c.Channel, `the channel, quoted, such as "#push"`) && !channelForm.MatchString(c.Channel) {
+		d.problem("irc.channel", "%q is no channel: write it such as \"#push\"", c.Channel)
+	}
+	if d.need("irc.prefix", c.Prefix, "what commands begin with") && !prefixForm.MatchString(c.Prefix) {
+		d.problem("irc.prefix", "%q: use one to four signs such as . or !; IRC clients keep / for themselves", c.Prefix)
+	}
+	checkSASL(d, c)
+	if modes := []string{"auto", "account", "hostmask", "nick"}; !slices.Contains(modes, c.Identity) && d.ok("irc.identity") {
+		d.problem("irc.identity", "%q is none of %s%s", c.Identity, strings.Join(modes, ", "), didYouMean(c.Identity, modes))
+	}
+	for i, op := range c.Ops {
+		key := fmt.Sprintf("irc.ops[%d]", i)
+		if (op == "" || strings.ContainsAny(op, " \t\r\n")) && d.ok(key) {
+			d.problem(key, "%q is no name of a person", op)
+		} else if at := slices.Index(c.Ops, op); at < i {
+			d.problem(key, "%s is listed twice", op)
+		}
+	}
+}
+
+func checkSASL(d *decoder, c *IRCConfig) {
+	const key = "irc.sasl"
+	switch s := c.SASL; s.Mechanism {
+	case "":
+		if s.Account != "" || s.PasswordFile != "" {
+			d.problem(key, "has no mechanism: add `mechanism: plain`, or external for a certificate")
+		}
+	case "plain":
+		d.need(key+".account", s.Account, "the account to log in to")
+		d.need(key+".password_file", s.PasswordFile, "a file that holds its password")
+	case "external":
+		if c.CertFile == "" {
+			d.problem(key+".mechanism", "external needs irc.cert_file and irc.key_file")
+		}
+	default:
+		d.problem(key+".mechanism", "%q is neither plain nor external", s.Mechanism)
+	}
+}
+
+// need notes that a value is missing and returns whether there is one. A key that
+// was found wrong already is not looked at again.
+func (d *decoder) need(key, value, what string) bool {
+	if value == "" && d.ok(key) {
+		d.problem(key, "is missing: give %s", what)
+	}
+	return value != "" && d.ok(key)
+}
+
+// splitHostPort reads host:port.
+func splitHostPort(s string) (host string, port int, err error) {
+	host, p, err := net.SplitHostPort(s)
+	if err == nil {
+		port, err = strconv.Atoi(p)
+	}
+	if err != nil || port < 0 || port > 65535 || strings.ContainsAny(host, " /\t\r\n") {
+		return "", 0, fmt.Errorf("%q is not host:port", s)
+	}
+	return host, port, nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+//go:embed init.yaml
+var initTemplate string
+
+// initCommand writes a configuration to start from, with the values that are given.
+func initCommand() *cobra.Command {
+	v := map[string]*string{}
+	var tls bool
+	c := &cobra.Command{
+		Use: "init [FILE]", Short: "Write a commented configuration to start from", Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			path := "config.yaml"
+			if len(args) > 0 {
+				path = args[0]
+			}
+			text := initTemplate
+			for name, value := range v {
+				text = strings.ReplaceAll(text, "{"+name+"}", *value)
+			}
+			text = strings.ReplaceAll(text, "{tls}", fmt.Sprint(tls))
+			if _, problems := loadConfig(path, []byte(text)); len(problems) > 0 {
+				return &exitError{exitUsage, &ConfigError{problems}}
+			}
+			f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+			if errors.Is(err, os.ErrExist) {
+				return exit(exitUsage, "init: %s exists: name another file", path)
+			}
+			if err != nil {
+				return exit(exitFailed, "init: %w", err)
+			}
+			if _, err := f.WriteString(text); err != nil {
+				return exit(exitFailed, "init: write %s: %w", path, errors.Join(err, f.Close()))
+			}
+			if err := f.Close(); err != nil {
+				return exit(exitFailed, "init: write %s: %w", path, err)
+			}
+			fmt.Fprintf(c.OutOrStdout(), "wrote %s: name your hosts in it, then `pushtrain -c %[1]s check` and `pushtrain -c %[1]s run`\n", path)
+			return nil
+		},
+	}
+	for _, f := range []struct{ name, value, help string }{
+		{"server", "irc.example.net:6697", "IRC server, host:port"},
+		{"nick", "pushbot", "the bot's nick"},
+		{"channel", "#push", "the channel"},
+		{"stack", "web", "the first stack"},
+		{"repo", "/srv/git/web.git", "its repository, any URL that git takes"},
+		{"root", "/srv/www/web", "its docroot on every host"},
+		{"princess", "princess1", "a host of the first stage"},
+		{"prod", "web1", "a host of the second stage"},
+		{"state-dir", "/var/lib/pushtrain", "where the bot keeps its journal"},
+	} {
+		v[f.name] = c.Flags().String(f.name, f.value, f.help)
+	}
+	c.Flags().BoolVar(&tls, "tls", true, "encrypt the link to the IRC server")
+	return c
+}

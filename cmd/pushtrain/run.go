@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"pushtrain/bot"
+	"pushtrain/bot/irc"
+	"pushtrain/bot/store"
+	"pushtrain/deploy/fleet"
+)
+
+func runCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use: "run", Short: "Run the bot in the foreground", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := needTools("git", "rsync", "ssh"); err != nil {
+				return err
+			}
+			cfg, err := o.load()
+			if err != nil {
+				return err
+			}
+			return serveBot(c.Context(), cfg, newLog(c.ErrOrStderr(), o), nil)
+		},
+	}
+}
+
+// newLog writes JSON, or lines for a person on a terminal.
+func newLog(w io.Writer, o *options) zerolog.Logger {
+	level := zerolog.InfoLevel
+	if o.verbose {
+		level = zerolog.DebugLevel
+	}
+	if o.quiet {
+		level = zerolog.WarnLevel
+	}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		w = zerolog.ConsoleWriter{Out: f, NoColor: os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb"}
+	}
+	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+}
+
+// toolPackages are the Debian packages of the tools that pushtrain calls.
+var toolPackages = map[string]string{"git": "git", "rsync": "rsync", "ssh": "openssh-client"}
+
+func needTools(names ...string) error {
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err != nil {
+			return exit(exitUnavailable, "%s is missing: apt-get install %s", name, toolPackages[name])
+		}
+	}
+	return nil
+}
+
+// assemble makes a bot of a configuration. The func that it returns closes what it opened.
+func assemble(cfg Config, chat bot.Chat, log zerolog.Logger, ready func()) (*bot.Bot, func(), error) {
+	st, err := openStore(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := fleet.Open(fleetConfig(cfg))
+	if err != nil {
+		return nil, nil, errors.Join(err, st.Close())
+	}
+	shut := func() {
+		if err := errors.Join(f.Close(), st.Close()); err != nil {
+			log.Warn().Err(err).Msg("close the state")
+		}
+	}
+	b, err := bot.New(botConfig(cfg, log, ready), st, chat, f)
+	if err != nil {
+		shut()
+		return nil, nil, err
+	}
+	return b, shut, nil
+}
+
+// journalPath is where the journal of a configuration is.
+func journalPath(cfg Config) string { return filepath.Join(cfg.StateDir, "journal.db") }
+
+func openStore(cfg Config) (*store.Store, error) {
+	st, err := store.Open(journalPath(cfg))
+	if errors.Is(err, store.ErrBusy) {
+		return nil, &exitError{exitNotNow, err}
+	}
+	if err != nil {
+		return nil, &exitError{exitFailed, err}
+	}
+	return st, nil
+}
+
+// serveBot runs the bot with its channel and its socket until ctx ends.
+func serveBot(ctx context.Context, cfg Config, log zerolog.Logger, ready func()) error {
+	ircCfg, err := ircConfig(cfg, log)
+	if err != nil {
+		return err
+	}
+	link := irc.New(ircCfg)
+	b, shut, err := assemble(cfg, link, log, ready)
+	if err != nil {
+		return err
+	}
+	defer shut()
+	socket, err := bot.Listen(cfg.StateDir)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	defer stop()
+	events := make(chan irc.Event)
+	failed := make(chan error, 1)
+	parts.Go(func() { b.Serve(ctx, socket) })
+	parts.Go(func() { b.Deliver(ctx, events) })
+	parts.Go(func() {
+		if err := link.Run(ctx, events); err != nil {
+			failed <- err
+			stop()
+		}
+	})
+	log.Info().Str("server", cfg.IRC.Server).Str("channel", cfg.IRC.Channel).Msg("pushtrain " + buildVersion())
+	err = b.Run(ctx)
+	stop()
+	parts.Wait()
+	select {
+	case lerr := <-failed:
+		err = errors.Join(err, lerr)
+	default:
+	}
+	if err != nil {
+		return &exitError{exitFailed, fmt.Errorf("run the bot: %w", err)}
+	}
+	return nil
+}
+
+func restoreCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use: "restore FILE", Short: "Take up the journal from a copy; the damaged one is kept beside it", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cfg, err := o.load()
+			if err != nil {
+				return err
+			}
+			if err := store.Restore(args[0], journalPath(cfg)); err != nil {
+				return exit(exitFailed, "%w", err)
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s is the journal now; `pushtrain run` goes on from it\n", args[0])
+			return nil
+		},
+	}
+}

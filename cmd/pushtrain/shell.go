@@ -1,0 +1,227 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"strings"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"pushtrain/bot"
+	"pushtrain/bot/irc"
+)
+
+func deployCommand(o *options) *cobra.Command {
+	var yes bool
+	var override string
+	c := &cobra.Command{
+		Use: "deploy STACK STAGE", Short: "Roll a stage out from the shell", Args: cobra.ExactArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			req := bot.Request{Do: "deploy", Stack: args[0], Stage: args[1], Override: override, Follow: true}
+			return o.rollout(c, req, yes)
+		},
+	}
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	c.Flags().StringVar(&override, "override", "", "pass over holds and turns; says why, is recorded and announced")
+	c.Flags().BoolVarP(&o.dryRun, "dry-run", "n", false, "say what would happen, touch nothing")
+	return c
+}
+
+func rollbackCommand(o *options) *cobra.Command {
+	var yes bool
+	var why string
+	c := &cobra.Command{
+		Use: "rollback STACK STAGE", Short: "Flip a stage back to the release before", Args: cobra.ExactArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			return o.rollout(c, bot.Request{Do: "rollback", Stack: args[0], Stage: args[1], Text: why, Follow: true}, yes)
+		},
+	}
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	c.Flags().StringVar(&why, "why", "", "the reason, for the journal and the hold")
+	c.Flags().BoolVarP(&o.dryRun, "dry-run", "n", false, "say what would happen, touch nothing")
+	return c
+}
+
+// rollout checks a request, asks for confirmation and shows it through to its end.
+func (o *options) rollout(c *cobra.Command, req bot.Request, yes bool) error {
+	cfg, err := o.load()
+	if err != nil {
+		return err
+	}
+	hosts, err := hostsOf(cfg, req.Stack, req.Stage)
+	if err != nil {
+		return err
+	}
+	if o.dryRun {
+		fmt.Fprintf(c.OutOrStdout(), "would %s %s/%s on %s; nothing was touched\n", req.Do, req.Stack, req.Stage, strings.Join(hosts, ", "))
+		return nil
+	}
+	if !yes {
+		if err := confirm(c, req, hosts); err != nil {
+			return err
+		}
+	}
+	p := newProgress(c.OutOrStdout(), o)
+	return o.ask(c.Context(), cfg, req, p.show)
+}
+
+// confirm has the stack's name typed on a terminal, and asks for --yes off one.
+func confirm(c *cobra.Command, req bot.Request, hosts []string) error {
+	f, ok := c.InOrStdin().(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return exit(exitUsage, "%s %s/%s: not on a terminal, so say --yes", req.Do, req.Stack, req.Stage)
+	}
+	fmt.Fprintf(c.ErrOrStderr(), "%s %s/%s on %s? Type %s: ", req.Do, req.Stack, req.Stage, strings.Join(hosts, ", "), req.Stack)
+	line, err := bufio.NewReader(f).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	if strings.TrimSpace(line) != req.Stack {
+		return exit(exitNotNow, "not confirmed, nothing was done")
+	}
+	return nil
+}
+
+// simple is a command that asks and prints.
+func (o *options) simple(use, short string, args cobra.PositionalArgs, req func(args []string) bot.Request) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: args,
+		RunE: func(c *cobra.Command, args []string) error {
+			cfg, err := o.load()
+			if err != nil {
+				return err
+			}
+			return o.ask(c.Context(), cfg, req(args), o.print(c.OutOrStdout()))
+		},
+	}
+}
+
+// print shows lines, or with --json the data of the last reply.
+func (o *options) print(out io.Writer) func(bot.Reply) {
+	return func(r bot.Reply) {
+		switch {
+		case o.json && r.Over:
+			enc := json.NewEncoder(out)
+			enc.SetIndent("", "  ")
+			_ = enc.Encode(r.Data) // a closed pipe is the reader's choice
+		case !o.json && r.Line != "":
+			fmt.Fprintln(out, r.Line)
+		}
+	}
+}
+
+func abortCommand(o *options) *cobra.Command {
+	return o.simple("abort [STACK]", "Stop a rollout before its flip; after it, flip back", cobra.MaximumNArgs(1),
+		func(args []string) bot.Request { return bot.Request{Do: "abort", Stack: arg(args, 0)} })
+}
+
+func holdCommand(o *options) *cobra.Command {
+	var stack string
+	c := o.simple("hold [WHY]", "Hold every lane, or one", cobra.MaximumNArgs(1),
+		func(args []string) bot.Request { return bot.Request{Do: "hold", Stack: stack, Text: arg(args, 0)} })
+	c.Flags().StringVar(&stack, "stack", "", "hold this lane only")
+	return c
+}
+
+func unholdCommand(o *options) *cobra.Command {
+	return o.simple("unhold [STACK]", "Lift holds", cobra.MaximumNArgs(1),
+		func(args []string) bot.Request { return bot.Request{Do: "unhold", Stack: arg(args, 0)} })
+}
+
+func logCommand(o *options) *cobra.Command {
+	return o.simple("log TEXT", "Write a line into the deploy log and announce it", cobra.ExactArgs(1),
+		func(args []string) bot.Request { return bot.Request{Do: "log", Text: args[0]} })
+}
+
+func statusCommand(o *options) *cobra.Command {
+	return o.simple("status [STACK]", "Show what each stage serves and what runs", cobra.MaximumNArgs(1),
+		func(args []string) bot.Request { return bot.Request{Do: "status", Stack: arg(args, 0)} })
+}
+
+func queueCommand(o *options) *cobra.Command {
+	return o.simple("queue", "Show the whole queue", cobra.NoArgs,
+		func([]string) bot.Request { return bot.Request{Do: "queue"} })
+}
+
+func statsCommand(o *options) *cobra.Command {
+	return o.simple("stats [PERIOD|STACK]", "Sum up the pushes of a period, like 30d", cobra.MaximumNArgs(1),
+		func(args []string) bot.Request { return bot.Request{Do: "stats", Period: arg(args, 0)} })
+}
+
+func arg(args []string, i int) string {
+	if i < len(args) {
+		return args[i]
+	}
+	return ""
+}
+
+// ask puts the request to the running bot; with none it opens the journal and
+// carries it out by itself.
+func (o *options) ask(ctx context.Context, cfg Config, req bot.Request, out func(bot.Reply)) error {
+	req.By = shellUser()
+	code, err := bot.Call(ctx, cfg.StateDir, req, out)
+	if errors.Is(err, bot.ErrNoBot) {
+		code, err = o.alone(ctx, cfg, req, out)
+	}
+	var coded *exitError
+	switch {
+	case ctx.Err() != nil:
+		return &exitError{code: exitInterrupted}
+	case errors.As(err, &coded):
+		return err
+	case err != nil:
+		return &exitError{max(code, exitFailed), err}
+	case code != 0:
+		return &exitError{code: code}
+	}
+	return nil
+}
+
+// alone runs a bot without IRC for as long as one request takes.
+func (o *options) alone(ctx context.Context, cfg Config, req bot.Request, out func(bot.Reply)) (int, error) {
+	b, done, err := assemble(cfg, nobody{}, zerolog.New(os.Stderr).Level(zerolog.WarnLevel), nil)
+	if err != nil {
+		return exitFailed, err
+	}
+	runCtx, stop := context.WithCancel(context.WithoutCancel(ctx)) // an interrupt aborts the rollout below, it does not cut it off
+	ran := make(chan error, 1)
+	go func() { ran <- b.Run(runCtx) }()
+	defer func() {
+		stop()
+		<-ran
+		done()
+	}()
+	over := make(chan struct{})
+	defer close(over)
+	go func() {
+		select {
+		case <-ctx.Done():
+			_, _ = b.Ask(runCtx, bot.Request{Do: "abort", Stack: req.Stack, By: req.By}, func(bot.Reply) {}) // too late is fine
+		case <-over:
+		}
+	}()
+	return b.Ask(runCtx, req, out)
+}
+
+// nobody is the chat of a bot without IRC: what it says stays in the journal.
+type nobody struct{}
+
+func (nobody) SetTopic(string)                     {}
+func (nobody) Say(irc.Priority, string)            {}
+func (nobody) Notice(irc.Priority, string, string) {}
+func (nobody) Waiting() int                        { return 0 }
+
+func shellUser() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "shell"
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/rs/zerolog"
+
+	"pushtrain/bot"
+	"pushtrain/bot/irc"
+	"pushtrain/deploy"
+	"pushtrain/deploy/fleet"
+	"pushtrain/deploy/release"
+	"pushtrain/train"
+)
+
+// load reads the configuration that counts.
+func (o *options) load() (Config, error) {
+	path, err := findConfig(o.config)
+	if err != nil {
+		return Config{}, &exitError{exitConfig, err}
+	}
+	cfg, err := loadConfigFile(path)
+	if err != nil {
+		return Config{}, &exitError{exitConfig, err}
+	}
+	return cfg, nil
+}
+
+// rulesOf is what the trains need to know of a configuration.
+func rulesOf(cfg Config) train.Rules {
+	r := train.Rules{Cap: cfg.Train.Cap, Idle: cfg.Train.Idle, Identity: cfg.IRC.Identity}
+	for _, s := range cfg.Stacks {
+		st := train.Stack{Name: s.Name, Aliases: s.Aliases}
+		for _, g := range s.Stages {
+			st.Stages = append(st.Stages, train.Stage{Name: g.Name, External: g.External})
+		}
+		r.Stacks = append(r.Stacks, st)
+	}
+	return r
+}
+
+func botConfig(cfg Config, log zerolog.Logger, ready func()) bot.Config {
+	c := bot.Config{
+		Rules: rulesOf(cfg), Fleets: map[deploy.Target]bot.Fleet{}, Nick: cfg.IRC.Nick, Channel: cfg.IRC.Channel, Prefix: cfg.IRC.Prefix,
+		Ops: cfg.IRC.Ops, Dir: cfg.StateDir, Version: buildVersion(), Ready: ready, Log: log,
+	}
+	for _, s := range cfg.Stacks {
+		for _, g := range s.Stages {
+			f := bot.Fleet{Branch: s.Source.Branch, Test: len(g.Test) > 0, Check: len(g.Check) > 0}
+			for _, h := range g.Hosts {
+				f.Hosts = append(f.Hosts, h.Name)
+			}
+			c.Fleets[deploy.Target{Stack: s.Name, Stage: g.Name}] = f
+		}
+	}
+	return c
+}
+
+func fleetConfig(cfg Config) fleet.Config {
+	c := fleet.Config{Dir: filepath.Join(cfg.StateDir, "releases"), SSHConfig: cfg.SSH.Config}
+	for _, s := range cfg.Stacks {
+		st := fleet.Stack{
+			Name: s.Name, Root: s.Root, Drain: s.Drain, Keep: s.Keep,
+			Source: release.Source{Repo: s.Source.Repo, Branch: s.Source.Branch, Build: s.Source.Build, Tree: s.Source.Tree},
+		}
+		for _, g := range s.Stages {
+			sg := fleet.Stage{Name: g.Name, Test: g.Test, Check: g.Check}
+			for _, h := range g.Hosts {
+				sg.Hosts = append(sg.Hosts, fleet.Host{Name: h.Name, Addr: h.Addr, Root: h.Root, Local: h.Local})
+			}
+			st.Stages = append(st.Stages, sg)
+		}
+		c.Stacks = append(c.Stacks, st)
+	}
+	return c
+}
+
+// ircConfig reads the secrets that the configuration names.
+func ircConfig(cfg Config, log zerolog.Logger) (irc.Config, error) {
+	c := irc.Config{
+		Server: cfg.IRC.Server, Nick: cfg.IRC.Nick, RealName: "pushtrain", Channel: cfg.IRC.Channel,
+		QuitReason: "back soon; the queue is kept", Log: log,
+	}
+	var err error
+	if cfg.IRC.PasswordFile != "" {
+		if c.Password, err = readSecret(cfg.IRC.PasswordFile); err != nil {
+			return c, &exitError{exitConfig, err}
+		}
+	}
+	if s := cfg.IRC.SASL; s.Mechanism != "" {
+		c.SASL = &irc.SASL{Mechanism: s.Mechanism, Account: s.Account}
+		if s.PasswordFile != "" {
+			if c.SASL.Password, err = readSecret(s.PasswordFile); err != nil {
+				return c, &exitError{exitConfig, err}
+			}
+		}
+	}
+	if cfg.IRC.TLS {
+		if c.TLS, err = tlsConfig(cfg.IRC); err != nil {
+			return c, &exitError{exitConfig, err}
+		}
+	}
+	return c, nil
+}
+
+func tlsConfig(cfg IRCConfig) (*tls.Config, error) {
+	host, _, err := net.SplitHostPort(cfg.Server)
+	if err != nil {
+		return nil, fmt.Errorf("read irc.server: %w", err)
+	}
+	c := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	if cfg.CAFile != "" {
+		pem, err := os.ReadFile(cfg.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("read irc.ca_file: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, errors.New("read irc.ca_file: there is no certificate in " + cfg.CAFile)
+		}
+	}
+	if cfg.CertFile != "" {
+		cert, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read irc.cert_file: %w", err)
+		}
+		c.Certificates = []tls.Certificate{cert}
+	}
+	return c, nil
+}
+
+// hostsOf names the hosts of a stage, or says what there is instead.
+func hostsOf(cfg Config, stack, stage string) ([]string, error) {
+	rules := rulesOf(cfg)
+	st, ok := rules.Find(stack)
+	if !ok {
+		var names []string
+		for _, s := range cfg.Stacks {
+			names = append(names, s.Name)
+		}
+		return nil, exit(exitUsage, "there is no stack %s: it is one of %v", stack, names)
+	}
+	f, ok := botConfig(cfg, zerolog.Nop(), nil).Fleets[deploy.Target{Stack: st.Name, Stage: stage}]
+	if !ok {
+		return nil, exit(exitUsage, "%s has no stage %s", st.Name, stage)
+	}
+	return f.Hosts, nil
+}

@@ -1,0 +1,89 @@
+package deploy
+
+import (
+	"fmt"
+	"time"
+)
+
+// This file is what people decide, and what a restart does.
+
+// undo stops a rollout: before COMMIT it aborts, after it flips back.
+func (t *turn) undo(by, why string) error {
+	reason := "stopped by " + by
+	if why != "" {
+		reason += ": " + why
+	}
+	switch t.r.State {
+	case Aborted, RollBack:
+		return fmt.Errorf("rollout %d of %s is in %s already: %s", t.r.ID, t.r.Target, t.r.State, t.r.Reason)
+	case Flipping, Confirming:
+		t.turnBack(reason, nil)
+		t.back()
+	case Stuck:
+		t.r.Reason, t.r.Tail = reason, nil
+		t.again(RollBack)
+	default:
+		t.abort(reason, nil)
+		t.leave()
+	}
+	return nil
+}
+
+// forward decides in STUCK to go on to the new release.
+func (t *turn) forward() error {
+	if t.r.State != Stuck {
+		return fmt.Errorf("rollout %d of %s is in %s: only a STUCK one can be sent forward", t.r.ID, t.r.Target, t.r.State)
+	}
+	t.r.Reason, t.r.Tail = "", nil
+	t.again(Flipping)
+	return nil
+}
+
+// resume goes on after a restart: sessions and locks are gone, and no answer
+// will come to what was asked before it.
+func (t *turn) resume() {
+	switch t.r.State {
+	case Stuck:
+	case Flipping, Confirming:
+		t.again(Flipping)
+	case RollBack:
+		t.again(RollBack)
+	default:
+		t.because("the bot was restarted before COMMIT", nil)
+		for i := range t.r.Hosts {
+			t.r.Hosts[i].Open, t.r.Hosts[i].Step = "", ""
+		}
+		for _, j := range []*Job{&t.r.Builds, &t.r.Tests, &t.r.Checks} {
+			t.job(j, JobWaiting)
+		}
+		t.end(Aborted)
+	}
+}
+
+// again fences every host anew, with a higher epoch, on the way to s. A link that
+// was being flipped counts as moved until its host has answered.
+func (t *turn) again(s State) {
+	t.enter(s)
+	t.r.Ended = time.Time{}
+	for i := range t.r.Hosts {
+		h := &t.r.Hosts[i]
+		h.Back = false
+		h.Moved = h.Side != h.From && (h.Moved || h.Open == KindFlip)
+	}
+	t.raise()
+	t.lock()
+	if t.r.Checks != NoJob {
+		t.r.Checks = JobWaiting
+	}
+}
+
+// refenced derives from what a host says where it stands after COMMIT.
+func (t *turn) refenced(h *Host, s Standing) {
+	h.Moved = h.Side != h.From && s.Live != h.From
+	switch {
+	case s.Live != h.From && s.Live != h.Side:
+		h.Err = "it serves neither what it did nor the release: " + serves(s)
+	case t.r.State == Flipping && s.Sides[h.Side].Digest != t.r.Release.Digest:
+		h.Err = fmt.Sprintf("its %s does not hold the release any more", h.Side)
+	}
+}

@@ -1,0 +1,217 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"pushtrain/deploy"
+	"pushtrain/deploy/host"
+)
+
+// tries is how often a prepare runs rsync at most.
+const tries = 3
+
+// deed is one effect on one host.
+type deed struct {
+	f    *Fleet
+	s    *stack
+	l    *link
+	name string
+	lock lock
+	out  func(Line)
+}
+
+// untouched is a failure of which the host itself said that its link is where it was.
+type untouched struct{ error }
+
+func (e *untouched) Unwrap() error { return e.error }
+
+// stays reports whether no flip of this session or an earlier one can follow the refusal.
+func (r *refusal) stays() bool {
+	switch r.Code {
+	case host.Unsealed, host.Moved, host.Plain, host.Stale:
+		return true
+	}
+	return false
+}
+
+func (d deed) say(format string, args ...any) {
+	d.out(Line{Host: d.name, Text: fmt.Sprintf(format, args...), Percent: -1})
+}
+
+func (d deed) do(ctx context.Context, e deploy.Effect) (deploy.Event, error) {
+	switch e := e.(type) {
+	case deploy.Fence:
+		d.lock.epoch = e.Epoch
+		return d.fence(ctx)
+	case deploy.Prepare:
+		d.lock.epoch = e.Epoch
+		return deploy.Prepared{Host: d.name}, d.prepare(ctx, e)
+	case deploy.Verify:
+		d.lock.epoch = e.Epoch
+		return deploy.Verified{Host: d.name}, d.verify(ctx, e)
+	case deploy.Flip:
+		d.lock.epoch = e.Epoch
+		return d.flip(ctx, e)
+	case deploy.Confirm:
+		d.lock.epoch = e.Epoch
+		ctx, cancel := d.f.until(ctx, confirmTime)
+		defer cancel()
+		resp, err := d.l.ask(ctx, noLock, host.Request{Do: host.Status})
+		return deploy.Confirmed{Host: d.name, Standing: resp.Standing}, err
+	case deploy.Unlock:
+		ctx, cancel := d.f.until(ctx, confirmTime)
+		defer cancel()
+		return deploy.Unlocked{Host: d.name}, d.l.unlock(ctx, e.Epoch)
+	}
+	panic(fmt.Sprintf("fleet: unknown effect %T", e)) // unreachable: Do has sorted out the others
+}
+
+func (d deed) fence(ctx context.Context) (deploy.Event, error) {
+	ctx, cancel := d.f.until(ctx, fenceTime+installTime)
+	defer cancel()
+	standing, err := d.l.fence(ctx, d.lock)
+	return deploy.Fenced{Host: d.name, Standing: standing}, err
+}
+
+// prepare fills a side. Every try begins with the host's word that it may be written.
+func (d deed) prepare(ctx context.Context, e deploy.Prepare) error {
+	ctx, cancel := d.f.until(ctx, prepareTime)
+	defer cancel()
+	need, err := d.need(e.Release)
+	if err != nil {
+		return err
+	}
+	for try := 1; ; try++ {
+		ready, err := d.admit(ctx, e, need)
+		if err != nil {
+			return err
+		}
+		if ready {
+			d.out(Line{Host: d.name, Text: fmt.Sprintf("%s holds %s already", e.Side, e.Release.ID), Percent: 100})
+			return nil
+		}
+		err = d.send(ctx, e.Release, e.Side, false)
+		var failed *rsyncError
+		if err == nil || !errors.As(err, &failed) || !failed.again() || try == tries {
+			return err
+		}
+		d.say("%s; trying again", failed.reason)
+	}
+}
+
+// need is the room that a release takes.
+func (d deed) need(r deploy.Release) (host.Need, error) {
+	m, err := d.manifest(r)
+	return host.Need{Bytes: m.Bytes(), Files: int64(len(m.Entries))}, err
+}
+
+// manifest returns the archived manifest of r, if it is the one that r was proved by.
+func (d deed) manifest(r deploy.Release) (deploy.Manifest, error) {
+	m, err := d.s.store.Manifest(r.ID)
+	if err != nil {
+		return m, err
+	}
+	if m.Digest() != r.Digest {
+		return m, fmt.Errorf("release %s in the archive is not the one that is to be shipped: its digest differs", r.ID)
+	}
+	return m, nil
+}
+
+// admit has the host mark the side as being written; it reports true when there is nothing to send.
+// It waits for the last readers of the side.
+func (d deed) admit(ctx context.Context, e deploy.Prepare, need host.Need) (bool, error) {
+	seal := deploy.Seal{Release: e.Release.ID, Digest: e.Release.Digest, Epoch: e.Epoch}
+	for {
+		resp, err := d.l.ask(ctx, d.lock, host.Request{Do: host.Prepare, Side: e.Side, Seal: seal, Need: need})
+		var no *refusal
+		if !errors.As(err, &no) || no.Code != host.Draining {
+			return resp.Ready, err
+		}
+		wait := max(no.Standing.Drain, 10*time.Millisecond)
+		d.say("waiting %s for the last readers of %s", wait.Round(100*time.Millisecond), e.Side)
+		if err := sleep(ctx, wait); err != nil {
+			return false, err
+		}
+	}
+}
+
+// send runs one rsync over the session that holds the lock.
+func (d deed) send(ctx context.Context, r deploy.Release, side deploy.Side, checksum bool) error {
+	select {
+	case d.f.slots <- struct{}{}:
+		defer func() { <-d.f.slots }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	t := transfer{host: d.name, root: d.l.root, tree: d.s.store.Tree(r.ID), side: d.l.root + "/" + string(side), checksum: checksum}
+	if !d.l.local {
+		control, err := d.l.control(ctx, d.lock.epoch)
+		if err != nil {
+			return err
+		}
+		t.shell = d.f.ssh.transport(control)
+	}
+	return t.run(ctx, d.out)
+}
+
+// verify has the host hash a side and seal it. Where rsync was fooled by times
+// and sizes, contents are compared, once.
+func (d deed) verify(ctx context.Context, e deploy.Verify) error {
+	ctx, cancel := d.f.until(ctx, verifyTime)
+	defer cancel()
+	m, err := d.manifest(e.Release)
+	if err != nil {
+		return err
+	}
+	seal := deploy.Seal{Release: e.Release.ID, Digest: e.Release.Digest, Epoch: e.Epoch}
+	req := host.Request{Do: host.Seal, Side: e.Side, Seal: seal, Tree: &m}
+	_, err = d.l.ask(ctx, d.lock, req)
+	var no *refusal
+	if !errors.As(err, &no) || no.Code != host.Differs {
+		return err
+	}
+	d.say("%s; comparing all contents", oneLine(no.Err))
+	// The host must have the side marked as being written before a byte is sent.
+	if _, err := d.admit(ctx, deploy.Prepare{Side: e.Side, Release: e.Release, Epoch: e.Epoch}, host.Need{}); err != nil {
+		return err
+	}
+	if err := d.send(ctx, e.Release, e.Side, true); err != nil {
+		return err
+	}
+	_, err = d.l.ask(ctx, d.lock, req)
+	return err
+}
+
+// flip moves the link. When no answer comes, the session is opened once more and
+// the flip given again: it is a compare-and-swap, so twice is as good as once.
+func (d deed) flip(ctx context.Context, e deploy.Flip) (deploy.Event, error) {
+	seal := deploy.Seal{Release: e.Release.ID, Digest: e.Release.Digest, Epoch: e.Epoch}
+	req := host.Request{Do: host.Flip, From: e.From, Side: e.Side, Seal: seal}
+	if e.From == e.Side {
+		req = host.Request{Do: host.Status} // it served the release when it was fenced: it still must
+	}
+	began := time.Now()
+	once := func(limit time.Duration) error {
+		ctx, cancel := d.f.until(ctx, limit)
+		defer cancel()
+		resp, err := d.l.ask(ctx, d.lock, req)
+		if now := resp.Standing; err == nil && (now.Live != e.Side || now.Sides[e.Side].Digest != e.Release.Digest) {
+			err = fmt.Errorf("it does not serve release %s from %s", e.Release.ID, e.Side)
+		}
+		return err
+	}
+	err := once(flipTime)
+	var late lateError
+	if errors.As(err, &late) && ctx.Err() == nil {
+		d.say("%s; asking again", late)
+		err = once(fenceTime)
+	}
+	var no *refusal
+	if errors.As(err, &no) && no.stays() && no.Standing.Live == e.From && e.From != e.Side {
+		return nil, &untouched{err}
+	}
+	return deploy.Flipped{Host: d.name, Took: time.Since(began)}, err
+}

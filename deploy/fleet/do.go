@@ -1,0 +1,131 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"pushtrain/deploy"
+	"pushtrain/deploy/release"
+)
+
+// How long an effect may take. Builds, tests and checks have no bound but their context.
+const (
+	fenceTime   = 20 * time.Second
+	installTime = 2 * time.Minute // to put the helper on a host, on top of that
+	prepareTime = time.Hour       // rsync gives up by itself after 30 s without a byte
+	verifyTime  = 10 * time.Minute
+	flipTime    = 5 * time.Second
+	confirmTime = 10 * time.Second
+)
+
+// Do carries out an effect of r and returns its answer: the event of its name or
+// Failed, exactly one; nil for the effects that are not answered. It waits for
+// whatever it started, also when ctx ends. Effects of one rollout may be done at
+// the same time; out is called from as many goroutines. It may be nil.
+func (f *Fleet) Do(ctx context.Context, r deploy.Rollout, e deploy.Effect, out func(Line)) deploy.Event {
+	kind, name := deploy.Names(e)
+	if kind == "" {
+		return nil
+	}
+	if out == nil {
+		out = func(Line) {}
+	}
+	fail := func(err error) deploy.Event { return failed(kind, name, err) }
+	s := f.stacks[r.Stack]
+	if s == nil {
+		return fail(fmt.Errorf("there is no stack %q", r.Stack))
+	}
+	stage, ok := s.stages[r.Stage]
+	if !ok {
+		return fail(fmt.Errorf("stack %s has no stage %q", r.Stack, r.Stage))
+	}
+	var done deploy.Event
+	var err error
+	switch e := e.(type) {
+	case deploy.Build:
+		done, err = f.build(ctx, s, e, out)
+	case deploy.Test:
+		done, err = deploy.Tested{}, f.run(ctx, s, r, e.Release, stage.Test, out)
+	case deploy.Check:
+		done, err = deploy.Checked{}, f.run(ctx, s, r, e.Release, stage.Check, out)
+	default:
+		l := s.links[r.Stage][name]
+		if l == nil {
+			return fail(fmt.Errorf("%s has no host %q", r.Target, name))
+		}
+		d := deed{f: f, s: s, l: l, name: name, lock: lock{by: r.By}, out: out}
+		done, err = d.do(ctx, e)
+	}
+	if err != nil {
+		return fail(err)
+	}
+	return done
+}
+
+// failed makes the answer to an effect that was not done.
+func failed(kind deploy.Kind, host string, err error) deploy.Failed {
+	answer := deploy.Failed{Kind: kind, Host: host, Reason: oneLine(err.Error())}
+	var no *refusal
+	var command *release.ExecError
+	var rsync *rsyncError
+	var same *untouched
+	switch {
+	case errors.As(err, &same):
+		answer.Clean = true
+	case errors.As(err, &no):
+		answer.Clean = kind != deploy.KindFlip
+	case errors.As(err, &command):
+		answer.Tail = command.Tail
+	case errors.As(err, &rsync):
+		answer.Tail = rsync.tail
+	}
+	if no != nil {
+		answer.Tail = no.Diff[:min(len(no.Diff), 5)]
+	}
+	return answer
+}
+
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+func (f *Fleet) build(ctx context.Context, s *stack, e deploy.Build, out func(Line)) (deploy.Event, error) {
+	select {
+	case s.build <- struct{}{}:
+		defer func() { <-s.build }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	rel, err := s.store.Build(ctx, e.Ref, lines(out))
+	return deploy.Built{Release: rel}, err
+}
+
+// run runs a command of a stage in the checkout of a release.
+func (f *Fleet) run(ctx context.Context, s *stack, r deploy.Rollout, rel deploy.Release, argv []string, out func(Line)) error {
+	if len(argv) == 0 {
+		return nil
+	}
+	var hosts []string
+	for _, h := range r.Hosts {
+		hosts = append(hosts, h.Name)
+	}
+	env := []string{
+		"PUSHTRAIN_STACK=" + r.Stack, "PUSHTRAIN_STAGE=" + r.Stage,
+		"PUSHTRAIN_RELEASE=" + rel.ID, "PUSHTRAIN_COMMIT=" + rel.Commit,
+		"PUSHTRAIN_HOSTS=" + strings.Join(hosts, " "),
+	}
+	return s.store.Run(ctx, rel.ID, argv, env, lines(out))
+}
+
+// lines passes on what a command says here.
+func lines(out func(Line)) release.Out {
+	return func(line string, stderr bool) { out(Line{Text: line, Percent: -1, Err: stderr}) }
+}

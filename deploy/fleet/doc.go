@@ -1,0 +1,30 @@
+// Package fleet carries out the effects of package deploy on real hosts: ssh and
+// rsync for machines, plain files for a folder of this machine.
+//
+// # Sessions
+//
+// One session a (stack, host) runs `pushtrain host --root ROOT` there and talks
+// deploy/host's protocol with it. It is opened by the first effect that needs it,
+// stays open so that a flip is one line each way, and ends with Close, an error,
+// or half an hour without a lock and without use. The host's lock lives in the
+// session: when the session is lost, so is the lock, and whoever goes on takes
+// both anew, with the same epoch.
+//
+// The session's ssh is the master of a control socket of its own, and rsync has
+// no other way to the host: without session and lock nothing is sent.
+//
+// # Trust
+//
+// Host keys are always checked, and an unknown one is never accepted. Nothing is
+// forwarded, there is no terminal and nothing asks for a password. What a host
+// says is bounded in size and taken as data. rsync's exit status proves nothing:
+// the host hashes what it holds against the release's manifest.
+//
+// rsync runs with -rlpt: contents, links, modes and times. Not owners and groups:
+// on a host the files belong to who deploys there. Not devices: a release has none.
+//
+// # Not here
+//
+// What comes next is decided by package deploy, and nothing here retries beyond
+// one effect's deadline. The caller owes each Do its own goroutine, and Close.
+package fleet

@@ -1,0 +1,170 @@
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"pushtrain/deploy"
+	"pushtrain/deploy/host"
+	"pushtrain/deploy/release"
+)
+
+// Line is one line of what is going on.
+type Line struct {
+	Host    string // "" = on this machine
+	Text    string // "" = only progress
+	Percent int    // of what is sent to the host; -1 = no progress
+	Err     bool   // it was said on stderr
+}
+
+// HostStatus is what a host says about itself.
+type HostStatus struct {
+	Name     string
+	Standing deploy.Standing
+	Err      error // why it said nothing; in words for a person
+}
+
+// Fleet reaches the hosts of all stacks. Its methods may be called from several goroutines.
+type Fleet struct {
+	stacks map[string]*stack
+	ssh    *ssh
+	slots  chan struct{} // one for each rsync that may run
+
+	open  context.Context // ends with Close
+	close context.CancelFunc
+}
+
+// stack is a Stack with what it takes to ship it.
+type stack struct {
+	Stack
+	store  *release.Store
+	build  chan struct{} // held by the build that runs
+	stages map[string]Stage
+	links  map[string]map[string]*link // by stage, then host; the same host and root of two stages share one
+}
+
+// Open returns the fleet of cfg. It connects to nothing yet.
+func Open(cfg Config) (*Fleet, error) {
+	f := &Fleet{stacks: map[string]*stack{}, slots: make(chan struct{}, cmp.Or(cfg.Parallel, 8))}
+	for _, s := range cfg.Stacks {
+		if s.Name == "" || s.Name != filepath.Base(s.Name) || f.stacks[s.Name] != nil {
+			return nil, fmt.Errorf("stack %q has no name of its own", s.Name)
+		}
+		store, err := release.Open(filepath.Join(cfg.Dir, s.Name), s.Source, s.Keep)
+		if err != nil {
+			return nil, fmt.Errorf("stack %s: %w", s.Name, err)
+		}
+		st := &stack{Stack: s, store: store, build: make(chan struct{}, 1), stages: map[string]Stage{}, links: map[string]map[string]*link{}}
+		if err := st.connect(); err != nil {
+			return nil, fmt.Errorf("stack %s: %w", s.Name, err)
+		}
+		f.stacks[s.Name] = st
+	}
+	f.open, f.close = context.WithCancel(context.Background())
+	var err error
+	if f.ssh, err = newSSH(cfg.SSHConfig, cfg.Helper); err != nil {
+		return nil, err
+	}
+	for l := range f.links {
+		l.ssh = f.ssh
+	}
+	return f, nil
+}
+
+// connect makes the links of all stages.
+func (s *stack) connect() error {
+	type place struct{ addr, root string }
+	known := map[place]*link{}
+	for _, stage := range s.Stages {
+		s.stages[stage.Name] = stage
+		s.links[stage.Name] = map[string]*link{}
+		for _, h := range stage.Hosts {
+			l, err := h.link(s.Stack)
+			if err != nil {
+				return err
+			}
+			at := place{l.addr, l.root}
+			if l.local {
+				at.addr = ""
+			}
+			if known[at] == nil {
+				known[at] = l
+			}
+			s.links[stage.Name][h.Name] = known[at]
+		}
+	}
+	return nil
+}
+
+// links yields every link; one that two stages share, twice.
+func (f *Fleet) links(yield func(*link) bool) {
+	for _, s := range f.stacks {
+		for _, stage := range s.links {
+			for _, l := range stage {
+				if !yield(l) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Status asks every host of t where it stands, all at once. It takes no lock and
+// waits no longer than 20 seconds; a target that there is not has no hosts.
+func (f *Fleet) Status(ctx context.Context, t deploy.Target) []HostStatus {
+	ctx, cancel := f.until(ctx, statusTime)
+	defer cancel()
+	s := f.stacks[t.Stack]
+	if s == nil {
+		return nil
+	}
+	all := make([]HostStatus, len(s.stages[t.Stage].Hosts))
+	var asked sync.WaitGroup
+	for i, h := range s.stages[t.Stage].Hosts {
+		asked.Go(func() {
+			all[i].Name = h.Name
+			resp, err := s.links[t.Stage][h.Name].ask(ctx, noLock, host.Request{Do: host.Status})
+			all[i].Standing, all[i].Err = resp.Standing, err
+		})
+	}
+	asked.Wait()
+	return all
+}
+
+// Prune removes releases of a stack beyond its Keep, but never those of inUse
+// (deploy.Book.InUse). The owner calls it after a rollout is DONE.
+func (f *Fleet) Prune(stack string, inUse ...string) error {
+	s := f.stacks[stack]
+	if s == nil {
+		return fmt.Errorf("there is no stack %q", stack)
+	}
+	return s.store.Prune(inUse...)
+}
+
+// lateError is a bound that was passed.
+type lateError time.Duration
+
+func (e lateError) Error() string { return fmt.Sprintf("no answer within %s", time.Duration(e)) }
+
+// until bounds ctx by d, and by the fleet's own end.
+func (f *Fleet) until(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeoutCause(ctx, d, lateError(d))
+	stop := context.AfterFunc(f.open, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// Close ends all sessions and waits for them. Effects that are under way fail.
+func (f *Fleet) Close() error {
+	f.close()
+	var closed sync.WaitGroup
+	for l := range f.links {
+		closed.Go(l.close)
+	}
+	closed.Wait()
+	return os.RemoveAll(f.ssh.dir)
+}

@@ -1,0 +1,273 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"pushtrain/deploy"
+	"pushtrain/deploy/host"
+)
+
+// Bounds of what is waited for.
+const (
+	statusTime   = 20 * time.Second
+	idleTime     = 30 * time.Minute // until an unlocked session that nobody uses is ended
+	lockPatience = 2 * time.Second  // a session that was lost may keep its lock for a moment
+)
+
+// link is the way to one root of one host. Whoever holds turn owns the fields below it.
+type link struct {
+	stack, host string
+	drain       time.Duration
+	addr, root  string
+	local       bool
+	ssh         *ssh
+
+	turn   chan struct{}
+	s      *session // nil = none
+	epoch  uint64   // that s holds the lock for; 0 = it holds none
+	idle   *time.Timer
+	closed bool
+}
+
+// lock says for whom the lock is taken.
+type lock struct {
+	epoch uint64 // 0 = no lock is needed
+	by    string
+}
+
+var noLock lock // for requests that take nothing
+
+// refusal is a host that said no.
+type refusal struct{ host.Response }
+
+func (r *refusal) Error() string { return r.Err }
+
+// ask has the host answer req, with the lock that lk names. Requests are
+// idempotent: where the session is lost, it is opened once more and asked again.
+// The error is a *refusal when the host said no, and a reason for a person in any case.
+func (l *link) ask(ctx context.Context, lk lock, req host.Request) (host.Response, error) {
+	if err := l.take(ctx); err != nil {
+		return host.Response{}, err
+	}
+	defer l.give()
+	had := l.s != nil
+	resp, err := l.try(ctx, lk, req)
+	var lost lostError
+	if had && errors.As(err, &lost) && ctx.Err() == nil {
+		resp, err = l.try(ctx, lk, req)
+	}
+	if err == nil && resp.Err != "" {
+		err = &refusal{resp}
+	}
+	return resp, err
+}
+
+// take waits for the turn.
+func (l *link) take(ctx context.Context) error {
+	select {
+	case l.turn <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("it is busy with another request: %w", context.Cause(ctx))
+	}
+	if l.closed {
+		<-l.turn
+		return errors.New("the bot is shutting down")
+	}
+	if l.idle != nil {
+		l.idle.Stop()
+	}
+	return nil
+}
+
+// give ends the turn, and has an unlocked session end when nobody comes.
+func (l *link) give() {
+	if l.s != nil && l.epoch == 0 {
+		l.idle = time.AfterFunc(idleTime, func() {
+			select {
+			case l.turn <- struct{}{}:
+				l.drop()
+				<-l.turn
+			default: // somebody has come
+			}
+		})
+	}
+	<-l.turn
+}
+
+// try sends req over a session that holds what lk asks for.
+func (l *link) try(ctx context.Context, lk lock, req host.Request) (host.Response, error) {
+	if _, err := l.open(ctx); err != nil {
+		return host.Response{}, err
+	}
+	if lk.epoch != 0 && l.epoch != lk.epoch {
+		if resp, err := l.lock(ctx, lk); err != nil || resp.Err != "" {
+			return resp, err
+		}
+	}
+	req.Epoch = lk.epoch
+	return l.call(ctx, req)
+}
+
+// call sends one request; a session that is lost is gone.
+func (l *link) call(ctx context.Context, req host.Request) (host.Response, error) {
+	resp, err := l.s.call(ctx, req)
+	if err != nil {
+		l.drop()
+	}
+	return resp, err
+}
+
+// open has a session that has said hello; the answer is of now only when it was opened now.
+func (l *link) open(ctx context.Context) (host.Response, error) {
+	if l.s != nil {
+		return host.Response{}, nil
+	}
+	var err error
+	if l.local {
+		l.s = local(l.root)
+	} else if l.s, err = l.ssh.dial(ctx, l.addr, l.root); err != nil {
+		return host.Response{}, err
+	}
+	resp, err := l.hello(ctx)
+	if err != nil && missing(err) {
+		if err := l.ssh.install(ctx, l.addr); err != nil {
+			return host.Response{}, err
+		}
+		if l.s, err = l.ssh.dial(ctx, l.addr, l.root); err != nil {
+			return host.Response{}, err
+		}
+		return l.hello(ctx)
+	}
+	return resp, err
+}
+
+func (l *link) hello(ctx context.Context) (host.Response, error) {
+	resp, err := l.call(ctx, host.Request{Do: host.Hello, Drain: l.drain})
+	switch {
+	case err != nil:
+		return resp, err
+	case resp.Err != "":
+		err = &refusal{resp}
+	case resp.Version != host.Version:
+		err = fmt.Errorf("its pushtrain speaks protocol %d, this one %d", resp.Version, host.Version)
+	default:
+		return resp, nil
+	}
+	l.drop()
+	return resp, err
+}
+
+// lock takes the host's lock for lk.
+func (l *link) lock(ctx context.Context, lk lock) (host.Response, error) {
+	patience := time.Now().Add(lockPatience)
+	for {
+		resp, err := l.call(ctx, host.Request{Do: host.Lock, Epoch: lk.epoch, Stack: l.stack, By: lk.by})
+		if err == nil && resp.Err == "" {
+			l.epoch = lk.epoch
+		}
+		if err != nil || resp.Code != host.Locked || time.Now().After(patience) {
+			return resp, err
+		}
+		if err := sleep(ctx, lockPatience/10); err != nil {
+			return resp, err
+		}
+	}
+}
+
+// fence opens the session, reads where the host stands, and takes its lock,
+// unless the host has accepted a higher epoch: that is the caller's to judge.
+func (l *link) fence(ctx context.Context, lk lock) (deploy.Standing, error) {
+	if err := l.take(ctx); err != nil {
+		return deploy.Standing{}, err
+	}
+	defer l.give()
+	resp, err := l.greet(ctx)
+	switch {
+	case err != nil:
+		return deploy.Standing{}, err
+	case resp.Rsync == "":
+		return deploy.Standing{}, errors.New("rsync is missing there: install it (Debian: apt-get install rsync)")
+	case resp.Standing.Epoch > lk.epoch:
+		return resp.Standing, nil
+	}
+	resp, err = l.lock(ctx, lk)
+	if err == nil && resp.Err != "" {
+		err = &refusal{resp}
+	}
+	return resp.Standing, err
+}
+
+// greet says hello over the session that there is, or over a new one.
+func (l *link) greet(ctx context.Context) (host.Response, error) {
+	if l.s != nil {
+		if resp, err := l.hello(ctx); err == nil || ctx.Err() != nil {
+			return resp, err
+		}
+	}
+	return l.open(ctx)
+}
+
+// unlock gives the lock back, if the session that held it is still there.
+func (l *link) unlock(ctx context.Context, epoch uint64) error {
+	if err := l.take(ctx); err != nil {
+		return err
+	}
+	defer l.give()
+	if l.s == nil || l.epoch != epoch {
+		return nil
+	}
+	l.epoch = 0
+	resp, err := l.call(ctx, host.Request{Do: host.Unlock, Epoch: epoch})
+	if err == nil && resp.Err != "" {
+		err = &refusal{resp}
+		l.drop() // with the session, the lock goes for sure
+	}
+	return err
+}
+
+// control returns the socket that leads to the host by the session that holds
+// the lock; "" for a folder of this machine.
+func (l *link) control(ctx context.Context, epoch uint64) (string, error) {
+	if err := l.take(ctx); err != nil {
+		return "", err
+	}
+	defer l.give()
+	if l.s == nil || l.epoch != epoch {
+		return "", errors.New("the session was lost")
+	}
+	return l.s.control, nil
+}
+
+// drop ends the session, if there is one.
+func (l *link) drop() {
+	if l.s != nil {
+		_ = l.s.end() // why it ended was said to whoever lost it
+	}
+	l.s, l.epoch = nil, 0
+}
+
+// close ends the link for good, when the request that is under way has ended.
+func (l *link) close() {
+	l.turn <- struct{}{}
+	l.closed = true
+	if l.idle != nil {
+		l.idle.Stop()
+	}
+	l.drop()
+	<-l.turn
+}
+
+// sleep waits for d, or for the end of ctx, which is its error.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,91 @@
+package fleet
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pushtrain/deploy/host"
+)
+
+// TestIdle: an unlocked session that nobody uses ends after half an hour; a locked one stays.
+func TestIdle(t *testing.T) {
+	root := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		l, err := Host{Name: "a", Local: true}.link(Stack{Name: "web", Root: root})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.close()
+		there := func() bool {
+			synctest.Wait()
+			l.turn <- struct{}{}
+			defer func() { <-l.turn }()
+			return l.s != nil
+		}
+		status := func() {
+			t.Helper()
+			if _, err := l.ask(t.Context(), noLock, host.Request{Do: host.Status}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		status()
+		time.Sleep(idleTime - time.Second)
+		status()
+		time.Sleep(idleTime - time.Second)
+		if !there() {
+			t.Error("the session ended while it was in use")
+		}
+		time.Sleep(2 * time.Second)
+		if there() {
+			t.Error("the session stays for ever")
+		}
+		if _, err := l.fence(t.Context(), lock{epoch: 3, by: "alice"}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * idleTime)
+		if !there() {
+			t.Error("the session ended, and the lock with it")
+		}
+		if err := l.unlock(t.Context(), 3); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(idleTime + time.Second)
+		if there() {
+			t.Error("the unlocked session stays for ever")
+		}
+	})
+}
+
+// TestStale: a host that has accepted a higher epoch refuses a lower one, and
+// says so at the fence without giving its lock.
+func TestStale(t *testing.T) {
+	root := t.TempDir()
+	way := func() *link {
+		l, err := Host{Name: "a", Local: true}.link(Stack{Name: "web", Root: root})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(l.close)
+		return l
+	}
+	newer, older := way(), way()
+	if _, err := newer.fence(t.Context(), lock{epoch: 7}); err != nil {
+		t.Fatal(err)
+	}
+	if err := newer.unlock(t.Context(), 7); err != nil {
+		t.Fatal(err)
+	}
+	standing, err := older.fence(t.Context(), lock{epoch: 6})
+	if err != nil || standing.Epoch != 7 || older.epoch != 0 {
+		t.Errorf("fence = %+v, %v, holds epoch %d", standing, err, older.epoch)
+	}
+	var no *refusal
+	if _, err := older.ask(t.Context(), lock{epoch: 6}, host.Request{Do: host.Status}); !errors.As(err, &no) || no.Code != host.Stale {
+		t.Errorf("a lower epoch is answered with %v", err)
+	}
+	if _, err := newer.fence(t.Context(), lock{epoch: 8}); err != nil {
+		t.Errorf("fence of the next rollout over the same session: %v", err)
+	}
+}

@@ -1,0 +1,124 @@
+package fleet
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// progressEvery is how often a host's progress is told at most.
+const progressEvery = 200 * time.Millisecond
+
+// transfer is one run of rsync.
+type transfer struct {
+	host     string
+	root     string
+	tree     string // what is sent
+	side     string // the folder that it goes to
+	shell    string // ssh.transport of the session; "" = a folder of this machine
+	checksum bool   // compare contents: where times and sizes did not tell
+}
+
+// rsyncError is an rsync that did not do its work.
+type rsyncError struct {
+	exit   int
+	reason string
+	tail   []string
+}
+
+func (e *rsyncError) Error() string { return e.reason }
+
+// again reports whether the same rsync may do better: a protocol that broke off,
+// a time-out, a connection that was lost.
+func (e *rsyncError) again() bool {
+	return e.exit == 12 || e.exit == 30 || e.exit == 35 || e.exit == 255
+}
+
+func (t transfer) args() []string {
+	args := []string{"-rlpt", "--delete", "--timeout=30", "--info=progress2", "--no-inc-recursive", "--outbuf=L"}
+	if t.checksum {
+		args = append(args, "--checksum")
+	}
+	to := t.side + "/"
+	if t.shell != "" {
+		// The session's socket is the only way: the name is not looked up.
+		args = append(args, "--protect-args", "-e", t.shell)
+		to = "session:" + to
+	}
+	return append(args, "--", t.tree+"/", to)
+}
+
+// run sends the tree. Its error is an *rsyncError, or says that rsync is missing here.
+func (t transfer) run(ctx context.Context, out func(Line)) error {
+	cmd := process(ctx, "rsync", t.args()...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it tidies up, here and there
+	cmd.WaitDelay = 5 * time.Second
+	var stderr tail
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); errors.Is(err, exec.ErrNotFound) {
+		return errors.New("rsync is missing on this machine: install it (Debian: apt-get install rsync)")
+	} else if err != nil {
+		return fmt.Errorf("start rsync: %w", err)
+	}
+	t.progress(stdout, out)
+	err = cmd.Wait()
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	exit := cmd.ProcessState.ExitCode()
+	return &rsyncError{exit: exit, reason: rsyncReason(exit, stderr.String(), t.root), tail: stderr.lines()}
+}
+
+// progress tells how far rsync is until it says no more.
+func (t transfer) progress(r io.Reader, out func(Line)) {
+	said := time.Time{}
+	lines := bufio.NewScanner(r)
+	lines.Split(splitProgress)
+	for lines.Scan() {
+		percent := percentOf(lines.Text())
+		if percent < 0 || percent < 100 && time.Since(said) < progressEvery {
+			continue
+		}
+		said = time.Now()
+		out(Line{Host: t.host, Percent: percent})
+	}
+	_, _ = io.Copy(io.Discard, r) // a line that is too long must not stop rsync
+}
+
+// percentOf finds the percentage in a line like "40,000  12%  19.07MB/s  0:00:00"; -1 = there is none.
+func percentOf(line string) int {
+	for _, word := range strings.Fields(line) {
+		if p, ok := strings.CutSuffix(word, "%"); ok {
+			if n, err := strconv.Atoi(p); err == nil && n >= 0 && n <= 100 {
+				return n
+			}
+		}
+	}
+	return -1
+}
+
+// splitProgress splits at \r and \n: rsync ends a line of progress with the former.
+func splitProgress(data []byte, eof bool) (int, []byte, error) {
+	if i := bytes.IndexAny(data, "\r\n"); i >= 0 {
+		return i + 1, data[:i], nil
+	}
+	if eof && len(data) > 0 {
+		return len(data), data, nil
+	}
+	return 0, nil, nil
+}

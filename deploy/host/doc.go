@@ -1,0 +1,24 @@
+// Package host is pushtrain on a host: what `pushtrain host --root ROOT` does,
+// started over ssh for as long as one session lasts, or run in this process for
+// a folder of this machine. There is no daemon.
+//
+//	ROOT/yin  ROOT/yang     the two sides
+//	ROOT/current            link to one of them: the live side
+//	ROOT/.pushtrain/        what the host keeps:
+//	    epoch               the highest epoch that it has accepted
+//	    lock                flock(2), held by a session; its text says for whom
+//	    yin.seal yang.seal  the release that a side held whole; without it the side is dirty
+//	    yin.stamps …        how its files looked then: what was not written since is not read again
+//	    left                which side the last flip left, and when
+//
+// [Serve] answers one session's requests, one after the other. It believes
+// nothing that it is told of the host, and reads it all at each request: the
+// live side is the one behind the link now. It writes the live side never, the
+// idle side's files never (rsync does), and to the link by rename(2) alone. What
+// its answers say is on disk before they are given. A session that ends, however
+// it ends, gives its lock back, and leaves a side that was being filled dirty.
+//
+// The caller owes it: an end of the input when the session is over (the end of
+// the context stops the request under way, not a wait for the next), a reader for
+// the answers, and nobody else who writes below ROOT while it holds the lock.
+package host

@@ -1,0 +1,55 @@
+package host
+
+import (
+	"errors"
+	"io/fs"
+
+	"pushtrain/deploy"
+)
+
+// flip moves the link from From to Side: one rename(2) is all that live traffic sees.
+func (s *session) flip(req Request, resp *Response) error {
+	if req.From == req.Side || req.From != "" && req.From != req.Side.Other() {
+		return refuse(Bad, "flip from %q to %q", string(req.From), string(req.Side))
+	}
+	st, err := s.standing()
+	if err != nil {
+		return err
+	}
+	if st.Live != req.Side && st.Live != req.From {
+		return refuse(Moved, "%s/current is on %s, not on %s", s.path, orNothing(st.Live), orNothing(req.From))
+	}
+	if have := st.Sides[req.Side]; have.Release != req.Seal.Release || have.Digest != req.Seal.Digest {
+		return refuse(Unsealed, "%s/%s is not sealed with release %s", s.path, req.Side, req.Seal.Release)
+	}
+	if st.Live == req.Side {
+		resp.Ready = true
+		return s.syncDir(".") // whoever moved it may have died before
+	}
+	if err := s.root.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := s.root.Symlink(string(req.Side), next); err != nil {
+		return err
+	}
+	if err := s.root.Rename(next, current); err != nil {
+		return err
+	}
+	s.leave(req.From)
+	if err := s.syncDir("."); err != nil {
+		return err
+	}
+	live, err := s.live()
+	if err == nil && live != req.Side {
+		err = refuse(Moved, "%s/current was moved by somebody else at this very moment, to %s", s.path, orNothing(live))
+	}
+	return err
+}
+
+// orNothing names a side for people.
+func orNothing(s deploy.Side) string {
+	if s == "" {
+		return "nothing"
+	}
+	return string(s)
+}

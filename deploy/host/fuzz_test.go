@@ -1,0 +1,73 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"pushtrain/deploy"
+)
+
+// Whatever a session says: it gets an answer to each line, nothing outside of
+// the root's own state, link and side folders is touched, and no file of a side is.
+func FuzzServe(f *testing.F) {
+	one := newTree(f, "1", map[string]string{"a": "1"})
+	script := func(reqs ...Request) []byte {
+		var b bytes.Buffer
+		for _, req := range reqs {
+			if err := json.NewEncoder(&b).Encode(req); err != nil {
+				f.Fatal(err)
+			}
+		}
+		return b.Bytes()
+	}
+	with := func(req Request) Request { req.Epoch = 3; return req }
+	f.Add(script(Request{Do: Hello}, with(Request{Do: Lock}), with(prepare(deploy.Yang, one)), with(seal(deploy.Yang, one)),
+		with(flip(deploy.Yin, deploy.Yang, one)), Request{Do: Status}, with(Request{Do: Unlock})))
+	f.Add(script(with(Request{Do: Lock}), with(Request{Do: Flip, Side: "../x", From: "yin", Seal: one.seal})))
+	f.Add([]byte("\n{}\n[1]\nnull\n\x00\xff\n{\"Tree\":{\"Entries\":[{\"Path\":\"../x\"}]}}\n"))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if len(in) > 1<<20 {
+			return
+		}
+		top := fast(t)
+		root := filepath.Join(top, "root")
+		put(t, top, map[string]string{"canary": "c", "root/canary": "c", "root/yin/a": "live", "root/yang/a": "1"})
+		if err := os.Symlink("yin", filepath.Join(root, current)); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if err := Serve(context.Background(), root, bytes.NewReader(in), &out); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := bytes.Count(out.Bytes(), []byte("\n")), bytes.Count(in, []byte("\n")); got != want {
+			t.Errorf("%d answers to %d lines", got, want)
+		}
+		for name, want := range map[string]string{"canary": "c", "root/canary": "c", "root/yin/a": "live", "root/yang/a": "1"} {
+			if b, err := os.ReadFile(filepath.Join(top, name)); err != nil || string(b) != want {
+				t.Errorf("%s: %q, %v", name, b, err)
+			}
+		}
+		if list := strings.TrimPrefix(names(t, root), state+" "); names(t, top) != "canary root" || list != "canary current yang yin" {
+			t.Errorf("in the folders: %s; %s", names(t, top), list)
+		}
+	})
+}
+
+// names returns the names in dir, one blank between them.
+func names(t *testing.T, dir string) string {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, e := range list {
+		all = append(all, e.Name())
+	}
+	return strings.Join(all, " ")
+}

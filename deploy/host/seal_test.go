@@ -1,0 +1,89 @@
+package host
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"pushtrain/deploy"
+)
+
+func TestSealSaysWhatDiffers(t *testing.T) {
+	need(t, "rsync")
+	root := t.TempDir()
+	files := map[string]string{"a": "aaaa", "lib/b": "bbbb"}
+	one := newTree(t, "1", files)
+	in := func(name string) string { return filepath.Join(root, "yin", name) }
+	p := dial(t, root)
+	p.must(Request{Do: Lock})
+	p.refused(seal(deploy.Yin, one), Differs, "yin does not exist")
+	p.must(prepare(deploy.Yin, one))
+	for says, spoil := range map[string]func() error{
+		"a: missing":              func() error { return os.Remove(in("a")) },
+		"c: not in the release":   func() error { return os.WriteFile(in("c"), nil, 0o644) },
+		"lib: mode 0700, want":    func() error { return os.Chmod(in("lib"), 0o700) },
+		"a: is a fifo":            func() error { _ = os.Remove(in("a")); return syscall.Mkfifo(in("a"), 0o644) },
+		"lib: is a link, want a ": func() error { _ = os.RemoveAll(in("lib")); return os.Symlink("/etc", in("lib")) },
+		"a: content differs": func() error { // of the same size and mtime: what rsync takes for the same
+			info, err := os.Stat(in("a"))
+			if err != nil {
+				return err
+			}
+			put(t, root, map[string]string{"yin/a": "AAAA"})
+			return os.Chtimes(in("a"), info.ModTime(), info.ModTime())
+		},
+	} {
+		fill(t, root, deploy.Yin, one)
+		if st := p.must(seal(deploy.Yin, one)).Standing; st.Sides[deploy.Yin].Digest != one.seal.Digest {
+			t.Errorf("%s: standing before = %+v", says, st)
+		}
+		if err := spoil(); err != nil {
+			t.Fatal(err)
+		}
+		resp := p.refused(seal(deploy.Yin, one), Differs, says)
+		if len(resp.Diff) == 0 || !strings.HasPrefix(resp.Diff[0], says) || len(resp.Standing.Sides) != 0 {
+			t.Errorf("%s: Diff = %q, standing %+v", says, resp.Diff, resp.Standing)
+		}
+		p.refused(flip("", deploy.Yin, one), Unsealed, "")
+	}
+	for i := range 30 {
+		put(t, root, map[string]string{fmt.Sprintf("yin/more%d", i): ""})
+	}
+	if resp := p.refused(seal(deploy.Yin, one), Differs, ""); len(resp.Diff) != diffs {
+		t.Errorf("Diff = %q", resp.Diff)
+	}
+}
+
+// What a side held is not read again: the proof is a stamp that lies. Stamps that
+// are damaged are none.
+func TestSealTrustsStamps(t *testing.T) {
+	need(t, "rsync")
+	root := t.TempDir()
+	one := newTree(t, "1", map[string]string{"a": "aaaa"})
+	p := dial(t, root)
+	p.must(Request{Do: Lock})
+	p.must(prepare(deploy.Yin, one))
+	fill(t, root, deploy.Yin, one)
+	stamps := filepath.Join(root, state, "yin.stamps")
+	sum := one.manifest.Entries[0].Sum
+	var b []byte
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(string(b), sum); { // a is too new at first
+		if time.Now().After(deadline) {
+			t.Fatalf("no stamp is kept: %s", b)
+		}
+		p.must(seal(deploy.Yin, one))
+		var err error
+		if b, err = os.ReadFile(stamps); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lie := strings.ReplaceAll(string(b), sum, strings.Repeat("0", 64))
+	put(t, root, map[string]string{state + "/yin.stamps": lie})
+	p.refused(seal(deploy.Yin, one), Differs, "a: content differs")
+	put(t, root, map[string]string{state + "/yin.stamps": "torn"})
+	p.must(seal(deploy.Yin, one))
+}

@@ -1,0 +1,241 @@
+package host
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"pushtrain/deploy"
+)
+
+const (
+	maxLine  = 256 << 20 // bytes of a request with a manifest
+	maxSmall = 64 << 10  // bytes of any other
+
+	// usualDrain is what a session that has not said Hello goes by.
+	usualDrain = 10 * time.Second
+)
+
+// Serve answers the requests of one session about root, an absolute path, from in
+// to out until in ends. It gives the lock back in any case. Its error is that of
+// in, out or ctx; a request that is refused is an answer.
+func Serve(ctx context.Context, root string, in io.Reader, out io.Writer) error {
+	root = filepath.Clean(root)
+	if !filepath.IsAbs(root) || root == "/" {
+		return fmt.Errorf("serve %q: a root is an absolute path below /", root)
+	}
+	s := &session{path: root, drain: usualDrain}
+	defer s.close()
+	r := bufio.NewReaderSize(in, maxSmall)
+	for ctx.Err() == nil {
+		line, err := readLine(r)
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.Is(err, errTooLong):
+			err = errors.Join(err, send(out, refused(Response{}, refuse(Bad, "%v", err))))
+		case err == nil:
+			err = send(out, s.answer(ctx, line))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// errTooLong is what the session ends with: there is no way to the next line.
+var errTooLong = fmt.Errorf("read request: longer than %d bytes", maxLine)
+
+// readLine returns the next line without its end. What stands behind the last
+// end was cut off on the way: it is no request.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case len(line) > maxLine:
+			return nil, errTooLong
+		case err == nil:
+			return line[:len(line)-1], nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return nil, fmt.Errorf("read request: %w", err)
+		}
+	}
+}
+
+func send(out io.Writer, resp Response) error {
+	b, err := json.Marshal(resp)
+	if err != nil {
+		return err // unreachable: a Response is made of what JSON can say
+	}
+	if _, err := out.Write(append(b, '\n')); err != nil {
+		return fmt.Errorf("answer: %w", err)
+	}
+	return nil
+}
+
+// session is one session. It is used by one goroutine.
+type session struct {
+	path  string        // ROOT
+	drain time.Duration // how long a side may have readers after it was left
+
+	root  *os.Root // nil = ROOT does not exist; opened anew for each request until the lock is held
+	lock  *os.File // nil = the lock is not held
+	epoch uint64   // what the lock is held for
+}
+
+func (s *session) close() {
+	s.unlock()
+	if s.root != nil {
+		s.root.Close()
+	}
+}
+
+// refusal is an answer that says no.
+type refusal struct {
+	code Code
+	text string
+}
+
+func (r *refusal) Error() string { return r.text }
+
+func refuse(code Code, format string, args ...any) error {
+	return &refusal{code, fmt.Sprintf(format, args...)}
+}
+
+// refused is resp with why it is a no.
+func refused(resp Response, err error) Response {
+	resp.Err, resp.Code = oneLine(err.Error()), Broken
+	var r *refusal
+	if errors.As(err, &r) {
+		resp.Code = r.code
+	}
+	return resp
+}
+
+// answer carries out the request in line.
+func (s *session) answer(ctx context.Context, line []byte) Response {
+	var req Request
+	if err := json.Unmarshal(line, &req); err != nil {
+		return refused(Response{}, refuse(Bad, "not a request: %v", err))
+	}
+	resp := Response{N: req.N}
+	if len(line) > maxSmall && req.Do != Seal {
+		return refused(resp, refuse(Bad, "%s with %d bytes", req.Do, len(line)))
+	}
+	err := s.do(ctx, req, &resp)
+	standing, standErr := s.standing()
+	resp.Standing = standing
+	if err == nil {
+		err = standErr
+	}
+	if err != nil {
+		return refused(resp, err)
+	}
+	return resp
+}
+
+// do carries out req.
+func (s *session) do(ctx context.Context, req Request, resp *Response) error {
+	if err := s.open(req.Do == Lock && req.Epoch > 0); err != nil {
+		return err
+	}
+	switch req.Do {
+	case Hello:
+		return s.hello(ctx, req, resp)
+	case Status:
+		return nil
+	case Lock:
+		return s.takeLock(req)
+	case Unlock:
+		if err := s.fresh(req.Epoch); err != nil {
+			return err
+		}
+		s.unlock()
+		return nil
+	case Prepare, Seal, Flip:
+		if err := s.may(req); err != nil {
+			return err
+		}
+	default:
+		return refuse(Bad, "verb %q is none of this protocol", string(req.Do))
+	}
+	switch req.Do {
+	case Prepare:
+		return s.prepare(ctx, req, resp)
+	case Seal:
+		return s.seal(ctx, req, resp)
+	default:
+		return s.flip(req, resp)
+	}
+}
+
+// may reports why a request on a side is not carried out, whatever it asks for.
+func (s *session) may(req Request) error {
+	if err := s.fresh(req.Epoch); err != nil {
+		return err
+	}
+	switch {
+	case s.lock == nil:
+		return refuse(NotLock, "%s without the lock", req.Do)
+	case req.Epoch != s.epoch:
+		return refuse(NotLock, "the lock is held for epoch %d, not %d", s.epoch, req.Epoch)
+	case req.Side != deploy.Yin && req.Side != deploy.Yang:
+		return refuse(Bad, "side %q is neither yin nor yang", string(req.Side))
+	case req.Seal.Release == "" || len(req.Seal.Digest) != 64:
+		return refuse(Bad, "%s of no release", req.Do)
+	}
+	return nil
+}
+
+// open opens ROOT, which is made when create says so and there is none.
+func (s *session) open(create bool) error {
+	if s.lock != nil {
+		return nil
+	}
+	if s.root != nil {
+		s.root.Close()
+		s.root = nil
+	}
+	if create {
+		if err := os.MkdirAll(s.path, 0o755); err != nil {
+			return err
+		}
+	}
+	root, err := os.OpenRoot(s.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	s.root = root
+	return err
+}
+
+// oneLine makes text fit for one line: no control bytes, at most about 1,000 bytes.
+func oneLine(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, string(bytes.ToValidUTF8([]byte(text), []byte("?"))))
+	if len(text) <= 1000 {
+		return text
+	}
+	cut := 1000
+	for !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + "…"
+}

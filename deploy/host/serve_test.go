@@ -1,0 +1,132 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"pushtrain/deploy"
+)
+
+func TestRolloutsGoToAndFro(t *testing.T) {
+	need(t, "rsync")
+	root := filepath.Join(t.TempDir(), "srv", "web")
+	p := dial(t, root)
+	hello := p.must(Request{Do: Hello})
+	if hello.Version != Version || hello.Rsync == "" || hello.Hostname == "" || !reflect.DeepEqual(hello.Standing, deploy.Standing{}) {
+		t.Errorf("hello = %+v", hello)
+	}
+	if _, err := os.Stat(root); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("hello has made the root: %v", err)
+	}
+	one := newTree(t, "1", map[string]string{"index": "1", "lib/a": "a"})
+	two := newTree(t, "2", map[string]string{"index": "2", "lib/b": "b"})
+	three := newTree(t, "3", map[string]string{"index": "3"})
+
+	p.must(Request{Do: Lock, Stack: "web", By: "alice"})
+	p.ship(root, "", deploy.Yin, one)
+	if to := link(t, root); to != "yin" {
+		t.Errorf("current -> %s", to)
+	}
+	p.must(Request{Do: Unlock})
+	p.epoch = 2
+	p.must(Request{Do: Lock})
+	resp := p.ship(root, deploy.Yin, deploy.Yang, two)
+	st := deploy.Standing{Live: deploy.Yang, Epoch: 2, Sides: map[deploy.Side]deploy.Seal{
+		deploy.Yin:  {Release: "1", Digest: one.seal.Digest, Epoch: 1},
+		deploy.Yang: {Release: "2", Digest: two.seal.Digest, Epoch: 2},
+	}}
+	if !reflect.DeepEqual(resp.Standing, st) {
+		t.Errorf("standing = %+v, want %+v", resp.Standing, st)
+	}
+	// All verbs may be said again.
+	if again := p.must(flip(deploy.Yin, deploy.Yang, two)); !again.Ready || !reflect.DeepEqual(again.Standing, st) {
+		t.Errorf("flip again = %+v", again)
+	}
+	// Back: the other side is sealed still.
+	if !p.must(prepare(deploy.Yin, one)).Ready {
+		t.Error("a sealed side is not ready")
+	}
+	p.must(flip(deploy.Yang, deploy.Yin, one))
+	p.ship(root, deploy.Yin, deploy.Yang, three)
+	if b, err := os.ReadFile(filepath.Join(root, current, "index")); err != nil || string(b) != "3" {
+		t.Errorf("live index = %q, %v", b, err)
+	}
+	p.must(Request{Do: Unlock})
+	p.must(Request{Do: Unlock})
+}
+
+func TestBadRequests(t *testing.T) {
+	root := t.TempDir()
+	p := dial(t, root)
+	one := newTree(t, "1", map[string]string{"a": "1"})
+	p.must(Request{Do: Lock})
+	other := one.manifest
+	other.Entries = append(other.Entries, deploy.Entry{Path: "l", Type: deploy.Link, Link: "/etc"})
+	for _, c := range []struct {
+		req  Request
+		says string
+	}{
+		{Request{}, `verb "" is none`},
+		{Request{Do: "rm -rf"}, "is none of this protocol"},
+		{Request{Do: Hello, Drain: -1}, "less than nothing"},
+		{prepare("", one), "neither yin nor yang"},
+		{prepare("../x", one), "neither yin nor yang"},
+		{prepare("current", one), "neither yin nor yang"},
+		{Request{Do: Prepare, Side: deploy.Yin}, "of no release"},
+		{Request{Do: Prepare, Side: deploy.Yin, Seal: one.seal, Need: Need{Bytes: -1}}, "less than nothing"},
+		{Request{Do: Seal, Side: deploy.Yin, Seal: one.seal}, "without a manifest"},
+		{Request{Do: Seal, Side: deploy.Yin, Seal: one.seal, Tree: &other}, "l: link to /etc is absolute"},
+		{Request{Do: Seal, Side: deploy.Yin, Seal: one.seal, Tree: &deploy.Manifest{}}, "digest is"},
+		{flip(deploy.Yin, deploy.Yin, one), "flip from"},
+		{flip("x", deploy.Yin, one), "flip from"},
+	} {
+		p.refused(c.req, Bad, c.says)
+	}
+	for _, line := range []string{"", "{", `{"N":"x"}`, "\xff\x00", `{"Do":"status"} {}`} {
+		if resp := p.say([]byte(line)); resp.Code != Bad {
+			t.Errorf("%q: %+v", line, resp)
+		}
+	}
+	if resp := p.say([]byte(`{"Do":"status","By":"` + strings.Repeat("x", maxSmall) + `"}`)); resp.Code != Bad {
+		t.Errorf("a long request: %+v", resp)
+	}
+	p.must(Request{Do: Status})
+}
+
+func TestServeRefusesRoots(t *testing.T) {
+	for _, root := range []string{"", "/", "//", "/x/..", "web", "./web"} {
+		if err := Serve(t.Context(), root, strings.NewReader(""), new(bytes.Buffer)); err == nil {
+			t.Errorf("Serve(%q) went on", root)
+		}
+	}
+}
+
+// endless is a line without an end.
+type endless struct{ n int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	e.n += len(p)
+	return len(p), nil
+}
+
+func TestServeEnds(t *testing.T) {
+	var out bytes.Buffer
+	if err := Serve(t.Context(), t.TempDir(), strings.NewReader(`{"Do":"status"}`), &out); err != nil || out.Len() > 0 {
+		t.Errorf("at a request cut off: %v, %q", err, &out)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := Serve(ctx, t.TempDir(), strings.NewReader("{}\n"), &out); !errors.Is(err, context.Canceled) || out.Len() > 0 {
+		t.Errorf("at the end of its context: %v, %q", err, &out)
+	}
+	in := new(endless)
+	if err := Serve(t.Context(), t.TempDir(), in, &out); !errors.Is(err, errTooLong) || in.n > maxLine+maxSmall || !strings.Contains(out.String(), `"Code":"bad"`) {
+		t.Errorf("at an endless line: %v after %d bytes, %q", err, in.n, &out)
+	}
+}

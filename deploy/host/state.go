@@ -1,0 +1,131 @@
+package host
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// state is the folder in ROOT that holds what the host keeps.
+const state = ".pushtrain"
+
+// write puts b in place of the state file name: all of it, or the old one stays.
+// It is on disk when it returns.
+func (s *session) write(name string, b []byte) error {
+	if err := s.swap(name, b, (*os.File).Sync); err != nil {
+		return err
+	}
+	return s.syncDir(state)
+}
+
+// swap is write that lasts when sync says so.
+func (s *session) swap(name string, b []byte, sync func(*os.File) error) error {
+	fresh := state + "/" + name + ".new"
+	err := s.writeFile(fresh, os.O_TRUNC|os.O_CREATE, b, sync)
+	if err == nil {
+		err = s.root.Rename(fresh, state+"/"+name)
+	}
+	if err != nil {
+		_ = s.root.Remove(fresh) // the next write truncates it
+		return fmt.Errorf("keep %s: %w", name, err)
+	}
+	return nil
+}
+
+func (s *session) writeFile(name string, flags int, b []byte, sync func(*os.File) error) error {
+	f, err := s.root.OpenFile(name, os.O_WRONLY|flags, 0o644)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.Write(b); err != nil {
+		return err
+	}
+	if err := sync(f); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// writeJSON is write of v.
+func (s *session) writeJSON(name string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return s.write(name, b)
+}
+
+// readJSON reads what writeJSON wrote and reports whether it is there, and whole.
+func (s *session) readJSON(name string, v any) bool {
+	b, err := s.root.ReadFile(state + "/" + name)
+	return err == nil && json.Unmarshal(b, v) == nil
+}
+
+// remove removes a state file for good.
+func (s *session) remove(name string) error {
+	err := s.root.Remove(state + "/" + name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.syncDir(state)
+}
+
+func (s *session) syncDir(name string) error {
+	d, err := s.root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// accepted returns the highest epoch that the host has accepted, 0 = none.
+func (s *session) accepted() (uint64, error) {
+	if s.root == nil {
+		return 0, nil
+	}
+	b, err := s.root.ReadFile(state + "/epoch")
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseUint(strings.TrimSuffix(string(b), "\n"), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%s/%s/epoch is damaged: write the number of the last rollout into it", s.path, state)
+	}
+	return n, nil
+}
+
+// accept keeps epoch. It has one width, so that on a full disk, where a rollback
+// must go through, it is written over the old one: 21 bytes of one sector.
+func (s *session) accept(epoch uint64) error {
+	b := fmt.Appendf(nil, "%020d\n", epoch)
+	err := s.write("epoch", b)
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		if s.writeFile(state+"/epoch", 0, b, (*os.File).Sync) == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// fresh refuses an epoch that is lower than one the host has accepted.
+func (s *session) fresh(epoch uint64) error {
+	accepted, err := s.accepted()
+	if err == nil && epoch < accepted {
+		err = refuse(Stale, "epoch %d is over: the host has accepted %d", epoch, accepted)
+	}
+	return err
+}

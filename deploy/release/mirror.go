@@ -1,0 +1,101 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+)
+
+// mirror is the bare repository that releases are checked out from.
+type mirror struct{ dir string }
+
+var (
+	fullHash  = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+	shortHash = regexp.MustCompile(`^[0-9a-f]{7,64}$`)
+	userinfo  = regexp.MustCompile(`://[^/@\s]*@`)
+)
+
+// git runs git on the mirror. Errors call it by its verb alone: operands may
+// hold a password, which lines are rid of too.
+func (m mirror) git(ctx context.Context, out Out, verb string, args ...string) error {
+	return command{
+		name: []string{"git", verb},
+		argv: append([]string{"git", verb}, args...),
+		env:  []string{"GIT_DIR=" + m.dir, "GIT_TERMINAL_PROMPT=0", "LC_ALL=C"},
+		out: func(line string, stderr bool) {
+			if out != nil {
+				out(userinfo.ReplaceAllString(line, "://"), stderr)
+			}
+		},
+	}.run(ctx)
+}
+
+// open makes the mirror if there is none.
+func (m mirror) open(ctx context.Context, out Out) error {
+	if _, err := os.Stat(filepath.Join(m.dir, "ready")); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := m.git(ctx, out, "init", "--quiet", "--bare", "--template="); err != nil {
+		return err
+	}
+	// Nobody's hooks run here, and no git outlives the one that was started.
+	for key, value := range map[string]string{"core.hooksPath": "/dev/null", "gc.autoDetach": "false"} {
+		if err := m.git(ctx, out, "config", key, value); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(m.dir, "ready"), nil, 0o644)
+}
+
+// fetch makes the mirror's branches and tags those of repo.
+func (m mirror) fetch(ctx context.Context, repo string, out Out) error {
+	// Branches are kept as a remote's: a build may take the names below refs/heads for itself.
+	return m.git(ctx, out, "fetch", "--quiet", "--force", "--prune", "--no-tags", "--no-write-fetch-head",
+		"--", repo, "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
+}
+
+// find returns the commit that ref names in the mirror, "" = none. A full hash is
+// always a hash; any other word is a branch before a tag before a short hash.
+func (m mirror) find(ctx context.Context, ref string) (string, error) {
+	var names []string
+	switch {
+	case fullHash.MatchString(ref):
+		names = []string{ref}
+	case shortHash.MatchString(ref):
+		names = []string{"refs/remotes/origin/" + ref, "refs/tags/" + ref, ref}
+	default:
+		names = []string{"refs/remotes/origin/" + ref, "refs/tags/" + ref}
+	}
+	for _, name := range names {
+		commit := ""
+		err := m.git(ctx, func(line string, stderr bool) {
+			if !stderr && fullHash.MatchString(line) {
+				commit = line
+			}
+		}, "rev-parse", "--quiet", "--verify", name+"^{commit}")
+		var exit *ExecError
+		switch {
+		case err == nil && commit != "":
+			return commit, nil
+		case errors.As(err, &exit) && exit.Exit > 0:
+			// not there: exit status 1, or 128 for a hash that git has never heard of
+		case err == nil:
+			return "", fmt.Errorf("git rev-parse %s gave no commit", name)
+		default:
+			return "", err
+		}
+	}
+	return "", nil
+}
+
+// checkout writes the files of commit to dir, which must not exist.
+func (m mirror) checkout(ctx context.Context, commit, dir string, out Out) error {
+	if err := m.git(ctx, out, "worktree", "prune"); err != nil {
+		return err
+	}
+	return m.git(ctx, out, "worktree", "add", "--quiet", "--force", "--detach", "--", dir, commit)
+}

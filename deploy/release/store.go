@@ -1,0 +1,241 @@
+package release
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"pushtrain/deploy"
+)
+
+// Store is the releases of one stack. Its methods may be called from several
+// goroutines; Build, Prune and the making of a checkout by Run wait for one another.
+type Store struct {
+	dir    string
+	src    Source
+	keep   int
+	mirror mirror
+
+	mu sync.Mutex // held while anything below dir is written
+}
+
+// record is release.json.
+type record struct {
+	deploy.Release
+	Seq uint64 // place in the order of the archive: 1 = the first release ever
+}
+
+var idGrammar = regexp.MustCompile(`^[0-9a-f]{12}$`)
+
+// Open returns the store in dir, which is made if there is none. keep is how
+// many of the newest releases Prune leaves; 0 = 10. It does not touch the
+// network: a repository that can't be reached is found by Build.
+func Open(dir string, src Source, keep int) (*Store, error) {
+	src, err := src.check()
+	if err != nil {
+		return nil, err
+	}
+	if keep < 0 {
+		return nil, fmt.Errorf("keep %d is less than one release", keep)
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
+	s := &Store{dir: dir, src: src, keep: cmp.Or(keep, 10), mirror: mirror{filepath.Join(dir, "repo.git")}}
+	for _, d := range []string{s.mirror.dir, s.work(""), s.path("")} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	return s, s.sweep()
+}
+
+// sweep removes what a crash left half made or half removed.
+func (s *Store) sweep() error {
+	list, err := os.ReadDir(s.path(""))
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if strings.HasPrefix(e.Name(), ".") {
+			if err := removeTree(s.path(e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// path returns where the release id is archived.
+func (s *Store) path(id string) string { return filepath.Join(s.dir, "releases", id) }
+
+// work returns where the release id is checked out.
+func (s *Store) work(id string) string { return filepath.Join(s.dir, "work", id) }
+
+// Tree returns the folder of the archived release: what is sent to hosts. It is
+// never written to. For an id that is not archived, the folder does not exist.
+func (s *Store) Tree(id string) string { return filepath.Join(s.path(id), "tree") }
+
+// Has reports whether the release is archived. Only Build knows whether its tree is still sound.
+func (s *Store) Has(id string) bool {
+	_, err := s.load(id)
+	return err == nil
+}
+
+// Load returns an archived release. For one that is not there the error is fs.ErrNotExist.
+func (s *Store) Load(id string) (deploy.Release, error) {
+	r, err := s.load(id)
+	return r.Release, err
+}
+
+func (s *Store) load(id string) (record, error) {
+	var r record
+	if !idGrammar.MatchString(id) {
+		return r, fmt.Errorf("release %q: an id is 12 hex digits", id)
+	}
+	b, err := os.ReadFile(filepath.Join(s.path(id), "release.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, fmt.Errorf("release %s is not in the archive: %w", id, fs.ErrNotExist)
+	}
+	if err != nil {
+		return r, err
+	}
+	if err := json.Unmarshal(b, &r); err != nil || r.ID != id {
+		return record{}, fmt.Errorf("release %s: its release.json is damaged", id)
+	}
+	return r, nil
+}
+
+// Manifest returns what proves an archived release.
+func (s *Store) Manifest(id string) (deploy.Manifest, error) {
+	r, err := s.load(id)
+	if err != nil {
+		return deploy.Manifest{}, err
+	}
+	b, err := os.ReadFile(filepath.Join(s.path(id), "manifest.json"))
+	if err != nil {
+		return deploy.Manifest{}, fmt.Errorf("release %s: %w", id, err)
+	}
+	var m deploy.Manifest
+	if err := json.Unmarshal(b, &m); err != nil || m.Digest() != r.Digest {
+		return deploy.Manifest{}, fmt.Errorf("release %s: its manifest.json is damaged", id)
+	}
+	return m, nil
+}
+
+// proves reports whether the archived tree is still what its manifest says. An
+// error is ctx's end; damage of any kind is a no.
+func (s *Store) proves(ctx context.Context, id string) (bool, error) {
+	want, err := s.Manifest(id)
+	if err != nil {
+		return false, nil
+	}
+	got, err := Scan(ctx, s.Tree(id))
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	return err == nil && got.Digest() == want.Digest(), nil
+}
+
+// archived returns the records of all sound releases, the newest first.
+func (s *Store) archived() ([]record, error) {
+	list, err := os.ReadDir(s.path(""))
+	if err != nil {
+		return nil, err
+	}
+	var all []record
+	for _, e := range list {
+		if r, err := s.load(e.Name()); err == nil {
+			all = append(all, r)
+		}
+	}
+	slices.SortFunc(all, func(a, b record) int { return cmp.Compare(b.Seq, a.Seq) })
+	return all, nil
+}
+
+// Prune removes all but the newest releases that Open was told to keep, and all
+// checkouts but the newest release's. It never removes those of inUse: what is
+// live anywhere, what a rollout ships, what a Run runs in.
+func (s *Store) Prune(inUse ...string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all, err := s.archived()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	if len(all) > 0 {
+		errs = append(errs, s.pruneWork(append([]string{all[0].ID}, inUse...)))
+	}
+	for _, r := range all[min(s.keep, len(all)):] {
+		if !slices.Contains(inUse, r.ID) {
+			errs = append(errs, s.drop(r.ID))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// pruneWork removes the checkouts, and their marks, of all releases but ids.
+func (s *Store) pruneWork(ids []string) error {
+	list, err := os.ReadDir(s.work(""))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range list {
+		id := strings.TrimSuffix(e.Name(), built)
+		if !slices.Contains(ids, id) {
+			errs = append(errs, s.clear(id))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// drop removes a release from the archive: at once for a reader of the archive,
+// whatever becomes of the bytes.
+func (s *Store) drop(id string) error {
+	old := s.path(".old-" + id)
+	if err := removeTree(old); err != nil {
+		return err
+	}
+	if err := os.Rename(s.path(id), old); err != nil {
+		return err
+	}
+	return removeTree(old)
+}
+
+// removeTree removes dir and all below it, folders that are not writable too.
+func removeTree(dir string) error {
+	err := os.RemoveAll(dir)
+	if err == nil {
+		return nil
+	}
+	_ = filepath.WalkDir(dir, func(p string, d fs.DirEntry, _ error) error {
+		if d != nil && d.IsDir() {
+			_ = os.Chmod(p, 0o700) // what could not be done shows in RemoveAll's error
+		}
+		return nil
+	})
+	return os.RemoveAll(dir)
+}
+
+// syncTree makes all that was written to dir's file system last.
+func syncTree(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return unix.Syncfs(int(f.Fd()))
+}
