@@ -83,8 +83,9 @@ type Bot struct {
 	spoke    map[string]time.Time  // by folded nick
 	nick     string                // the bot's own at present
 	online   bool
-	asked    string // the topic that was last handed to the chat; "" = none since the bot is online
-	mute     bool   // the topic was refused (482): say so once
+	asked    string   // the topic that was last handed to the chat; "" = none since the bot is online
+	wrote    []string // topics that were handed to the chat, newest last, at most 128
+	mute     bool     // the topic was refused (482): say so once
 	hinted   map[string]time.Time
 	refusals map[string]*refusals
 	open     map[effectKey]context.CancelFunc // effects of rollouts that are under way

@@ -98,7 +98,7 @@ func (b *Bot) onTopic(e irc.Topic) {
 		b.must(train.Who{}, train.Shown{Text: e.Text})
 	case e.Own:
 		b.must(train.Who{}, train.Shown{Text: e.Text})
-		if e.Text != b.asked && strings.HasPrefix(b.asked, e.Text) {
+		if len(e.Text) >= shortestCut && strings.HasPrefix(b.asked, e.Text) && !slices.Contains(b.wrote, e.Text) {
 			b.cfg.Log.Warn().Int("bytes", len(e.Text)).Msg("the server cut the topic; writing a shorter one")
 			b.must(train.Who{}, train.Online{Casemap: b.train.Casemap, Limit: len(e.Text), Riders: b.present()})
 		}
@@ -107,6 +107,10 @@ func (b *Bot) onTopic(e irc.Topic) {
 		b.must(b.who(e.By), train.Edited{Text: e.Text, Known: b.nicks(), Away: e.OnJoin})
 	}
 }
+
+// shortestCut is less than any server's limit for topics, in bytes: a shorter
+// echo that does not say what was last asked for is that of an older topic.
+const shortestCut = 200
 
 // present are the riders who are in the channel.
 func (b *Bot) present() []train.Who {
@@ -148,6 +152,7 @@ func (b *Bot) writeTopic() {
 		return
 	}
 	b.asked = want
+	b.wrote = append(b.wrote[max(0, len(b.wrote)-127):], want)
 	b.chat.SetTopic(want)
 }
 

@@ -95,6 +95,10 @@ func (w *world) seen(e deploy.Effect) {
 	case deploy.AtBarrier:
 		w.sealed("barrier")
 		return
+	case deploy.Prepare:
+		if w.hosts[e.Host].Live == e.Side {
+			w.t.Fatalf("fills the live side of %s", e.Host)
+		}
 	case deploy.Flip:
 		m := w.hosts[e.Host]
 		if e.Release == w.release {

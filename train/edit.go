@@ -22,7 +22,7 @@ const raceWindow = 10 * time.Second
 func (t *turn) edited(e Edited) error {
 	n := t.Notation(e.Known)
 	want := n.Parse(e.Text)
-	m := merge{turn: t, base: t.base(n, want), want: want, clear: saysClear(e.Text, want)}
+	m := merge{turn: t, base: t.base(n, want, e.Away), want: want, clear: saysClear(e.Text, want)}
 	t.see(e.Text)
 	if !m.clear && len(want.Trains) == 0 {
 		if len(t.Queue.Trains) > 0 { // nothing in it is a train: the texts are taken, the queue stays
@@ -59,15 +59,24 @@ func (t *turn) see(text string) {
 }
 
 // base is the topic that the person had before them: of those that the channel
-// showed within raceWindow the one that the edit changes least, the newest of equals.
-func (t *turn) base(n Notation, want Queue) Queue {
-	var best Queue
-	least := -1
+// showed within raceWindow the one whose names the edit changes least, the newest
+// of equals. An edit made while the bot was away may also have met a topic that
+// the bot had written and not yet read back.
+func (t *turn) base(n Notation, want Queue, away bool) Queue {
+	var texts []string
+	if away {
+		texts = append(texts, t.Own...)
+	}
 	for i, s := range t.Seen {
-		if i > 0 && t.at.Sub(t.Seen[i-1].At) > raceWindow {
+		if i > 0 && (away || t.at.Sub(t.Seen[i-1].At) > raceWindow) {
 			break // it was replaced before the window began
 		}
-		q := n.Parse(s.Text)
+		texts = append(texts, s.Text)
+	}
+	var best Queue
+	least := -1
+	for _, text := range texts {
+		q := n.Parse(text)
 		if d := t.distance(q, want); least < 0 || d < least {
 			best, least = q, d
 		}
@@ -75,22 +84,16 @@ func (t *turn) base(n Notation, want Queue) Queue {
 	return best
 }
 
-// distance counts what a person has to do to turn a into b, names before all else.
+// distance counts the names that come and go from a to b, and whether the others change their order.
 func (t *turn) distance(a, b Queue) int {
 	x, y := everybody(a), everybody(b)
-	d := 4 * (len(t.without(x, y)) + len(t.without(y, x)))
+	d := 2 * (len(t.without(x, y)) + len(t.without(y, x)))
 	same := func(nicks, others []string) []string {
 		return slices.DeleteFunc(slices.Clone(nicks), func(n string) bool {
 			return !slices.ContainsFunc(others, func(o string) bool { return t.Casemap.Same(n, o) })
 		})
 	}
 	if !slices.EqualFunc(same(x, y), same(y, x), t.Casemap.Same) {
-		d += 2
-	}
-	if a.Banner != b.Banner {
-		d++
-	}
-	if a.Message != b.Message {
 		d++
 	}
 	return d

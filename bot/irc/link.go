@@ -191,3 +191,6 @@ func (l *Link) tell(p Priority, command, target, text string) {
 		l.outbox.put(line{command: command, target: target, text: text, priority: p, at: time.Now()})
 	}
 }
+
+// Waiting returns how many lines were given and are not on their way yet.
+func (l *Link) Waiting() int { return l.outbox.waiting() }

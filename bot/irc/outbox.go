@@ -146,3 +146,14 @@ func (o *outbox) lost() int {
 	o.dropped = 0
 	return n
 }
+
+// waiting counts the lines that were put in and not yet taken.
+func (o *outbox) waiting() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := len(o.urgent) + len(o.chatter)
+	if o.topic != nil {
+		n++
+	}
+	return n
+}

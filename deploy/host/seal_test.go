@@ -50,6 +50,7 @@ func TestSealSaysWhatDiffers(t *testing.T) {
 		}
 		p.refused(flip("", deploy.Yin, one), Unsealed, "")
 	}
+	fill(t, root, deploy.Yin, one)
 	for i := range 30 {
 		put(t, root, map[string]string{fmt.Sprintf("yin/more%d", i): ""})
 	}

@@ -36,9 +36,14 @@ func Serve(ctx context.Context, root string, in io.Reader, out io.Writer) error 
 	}
 	s := &session{path: root, drain: usualDrain}
 	defer s.close()
+	return s.serve(ctx, in, out, maxLine)
+}
+
+// serve is Serve with lines of limit bytes at most.
+func (s *session) serve(ctx context.Context, in io.Reader, out io.Writer, limit int) error {
 	r := bufio.NewReaderSize(in, maxSmall)
 	for ctx.Err() == nil {
-		line, err := readLine(r)
+		line, err := readLine(r, limit)
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
@@ -55,17 +60,17 @@ func Serve(ctx context.Context, root string, in io.Reader, out io.Writer) error 
 }
 
 // errTooLong is what the session ends with: there is no way to the next line.
-var errTooLong = fmt.Errorf("read request: longer than %d bytes", maxLine)
+var errTooLong = errors.New("read request: a line that is too long")
 
-// readLine returns the next line without its end. What stands behind the last
+// readLine returns the next line, of limit bytes at most, without its end. What stands behind the last
 // end was cut off on the way: it is no request.
-func readLine(r *bufio.Reader) ([]byte, error) {
+func readLine(r *bufio.Reader, limit int) ([]byte, error) {
 	var line []byte
 	for {
 		part, err := r.ReadSlice('\n')
 		line = append(line, part...)
 		switch {
-		case len(line) > maxLine:
+		case len(line) > limit:
 			return nil, errTooLong
 		case err == nil:
 			return line[:len(line)-1], nil

@@ -126,7 +126,8 @@ func TestServeEnds(t *testing.T) {
 		t.Errorf("at the end of its context: %v, %q", err, &out)
 	}
 	in := new(endless)
-	if err := Serve(t.Context(), t.TempDir(), in, &out); !errors.Is(err, errTooLong) || in.n > maxLine+maxSmall || !strings.Contains(out.String(), `"Code":"bad"`) {
+	const limit = 1 << 20
+	if err := new(session).serve(t.Context(), in, &out, limit); !errors.Is(err, errTooLong) || in.n > limit+maxSmall || !strings.Contains(out.String(), `"Code":"bad"`) {
 		t.Errorf("at an endless line: %v after %d bytes, %q", err, in.n, &out)
 	}
 }

@@ -11,7 +11,8 @@ import (
 const longest = 4 << 10
 
 // lines is a Writer that hands what is written on as lines, ended by \n, \r\n or
-// \r, safe to show. What is beyond the longest line is dropped.
+// \r, safe to show, without the user and password of any URL. What is beyond the
+// longest line is dropped.
 type lines struct {
 	mu   *sync.Mutex // held while emit runs: shared by the writers of one command
 	emit func(line string)
@@ -47,7 +48,7 @@ func (l *lines) end() {
 }
 
 func (l *lines) flush() {
-	line := clean(string(l.buf))
+	line := userinfo.ReplaceAllString(clean(string(l.buf)), "://")
 	if l.cut {
 		line += " …"
 	}
@@ -56,6 +57,9 @@ func (l *lines) flush() {
 	defer l.mu.Unlock()
 	l.emit(line)
 }
+
+// userinfo is what a URL has in front of its host.
+var userinfo = regexp.MustCompile(`://[^/@\s]*@`)
 
 // escape is a terminal's control sequence: colour, mostly.
 var escape = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]`)

@@ -32,6 +32,7 @@ func TestLines(t *testing.T) {
 		{"colour", []string{"\x1b[1;31mred\x1b[0m\n"}, []string{"red"}},
 		{"control", []string{"a\x00\x07\tb\x1b]0;t\x07\u202e\n"}, []string{"a\uFFFD\uFFFD b\uFFFD]0;t\uFFFD\uFFFD"}},
 		{"not UTF-8", []string{"a\xff\n"}, []string{"a\uFFFD"}},
+		{"password", []string{"fatal: https://u:s\x1b[mecret@h/x and ssh://git@h\n"}, []string{"fatal: https://h/x and ssh://h"}},
 		{"longest", []string{strings.Repeat("x", 4096) + "\n"}, []string{strings.Repeat("x", 4096)}},
 		{"too long", []string{strings.Repeat("x", 9000) + "\nb\n"}, []string{strings.Repeat("x", 4096) + " …", "b"}},
 	}

@@ -16,21 +16,16 @@ type mirror struct{ dir string }
 var (
 	fullHash  = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 	shortHash = regexp.MustCompile(`^[0-9a-f]{7,64}$`)
-	userinfo  = regexp.MustCompile(`://[^/@\s]*@`)
 )
 
 // git runs git on the mirror. Errors call it by its verb alone: operands may
-// hold a password, which lines are rid of too.
+// hold a password.
 func (m mirror) git(ctx context.Context, out Out, verb string, args ...string) error {
 	return command{
 		name: []string{"git", verb},
 		argv: append([]string{"git", verb}, args...),
 		env:  []string{"GIT_DIR=" + m.dir, "GIT_TERMINAL_PROMPT=0", "LC_ALL=C"},
-		out: func(line string, stderr bool) {
-			if out != nil {
-				out(userinfo.ReplaceAllString(line, "://"), stderr)
-			}
-		},
+		out:  out,
 	}.run(ctx)
 }
 
