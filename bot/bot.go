@@ -83,9 +83,11 @@ type Bot struct {
 	spoke    map[string]time.Time  // by folded nick
 	nick     string                // the bot's own at present
 	online   bool
-	asked    string   // the topic that was last handed to the chat; "" = none since the bot is online
-	wrote    []string // topics that were handed to the chat, newest last, at most 128
-	mute     bool     // the topic was refused (482): say so once
+	asked    string    // the topic that was last handed to the chat; "" = none since the bot is online
+	wrote    []string  // topics that were handed to the chat, newest last, at most 128
+	full     bool      // the journal's disk is full: only the way back is open
+	looked   time.Time // when room was last looked for
+	mute     bool      // the topic was refused (482): say so once
 	hinted   map[string]time.Time
 	refusals map[string]*refusals
 	open     map[effectKey]context.CancelFunc // effects of rollouts that are under way
@@ -210,6 +212,7 @@ func (b *Bot) Run(ctx context.Context) error {
 				b.apply(train.Who{}, train.Tick{})
 			}
 			b.flushRefusals()
+			b.room()
 			if err := b.commit(); err != nil {
 				return err
 			}
@@ -219,7 +222,8 @@ func (b *Bot) Run(ctx context.Context) error {
 
 // start brings the rules in and takes up what a crash has left.
 func (b *Bot) start() error {
-	b.apply(train.Who{}, train.Configured{Rules: b.cfg.Rules})
+	b.takeReserve()
+	b.must(train.Who{}, train.Configured{Rules: b.cfg.Rules})
 	for id, r := range b.book.Open {
 		if r.State != deploy.Stuck {
 			if err := b.deployApply(id, deploy.Resume{}); err != nil {
@@ -227,6 +231,7 @@ func (b *Bot) start() error {
 			}
 		}
 	}
+	b.backup()
 	return b.commit()
 }
 
@@ -258,6 +263,9 @@ func (b *Bot) now() time.Time {
 // A refusal is returned and has changed nothing.
 func (b *Bot) apply(by train.Who, e train.Event) error {
 	b.at = time.Now().Round(0)
+	if b.full && !allowedWhenFull(by, e) {
+		return errFull
+	}
 	in := train.Input{At: b.at, By: by, Event: e}
 	next, effects, err := b.train.Apply(in)
 	if err != nil {
@@ -286,7 +294,7 @@ func (b *Bot) commit() error {
 		if err := errors.Join(err1, err2); err != nil {
 			return fmt.Errorf("write snapshot: %w", err)
 		}
-		if err := b.store.Commit(b.recs, map[string][]byte{"train": t, "deploy": d}); err != nil {
+		if err := b.write(map[string][]byte{"train": t, "deploy": d}); err != nil {
 			return fmt.Errorf("commit to the journal: %w", err)
 		}
 		b.recs = b.recs[:0]

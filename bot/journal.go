@@ -109,6 +109,9 @@ type refusal struct {
 }
 
 func (b *Bot) noteRefusal(by train.Who, e train.Event, r *train.Refusal) {
+	if b.full {
+		return // the reserve is for what ends a rollout
+	}
 	key := b.train.Casemap.Fold(by.Nick) + "\x00" + train.TypeName(e) + "\x00" + r.Code
 	if old := b.refusals[key]; old != nil {
 		old.more++

@@ -152,6 +152,7 @@ func (b *Bot) ended(r deploy.Rollout, e deploy.Ended) {
 		b.abandon(r, e)
 	}
 	b.deeds = append(b.deeds, func() { b.runs.end(r.ID) })
+	b.backup()
 }
 
 // abandon aborts the other rollouts of a train's stage that have not committed:

@@ -39,10 +39,12 @@ func hundredJoins(t testing.TB) burst {
 	startBot(t, cfg)
 	var people []*irctest.Client
 	for i := range 100 {
-		people = append(people, joined(t, server.Addr(), fmt.Sprintf("p%03d", i)))
+		p := irctest.Dial(t, server.Addr(), fmt.Sprintf("p%03d", i))
+		p.Send("JOIN #push")
+		people = append(people, p)
 	}
 	for _, p := range people {
-		p.Sync()
+		p.Expect(` 366 `)
 	}
 	watcher.Sync()
 
@@ -84,11 +86,15 @@ func hundredJoins(t testing.TB) burst {
 		}
 	}
 	for _, p := range people {
-		for _, l := range p.Sync() {
+		p.Send("PING :end")
+	}
+	for _, p := range people {
+		p.ExpectFunc(60*time.Second, "the last PONG", func(l string) bool {
 			if strings.HasPrefix(l, ":pushbot!") && strings.Contains(l, " NOTICE p") {
 				b.others++
 			}
-		}
+			return strings.Contains(l, " PONG ")
+		})
 	}
 	return b
 }

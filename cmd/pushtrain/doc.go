@@ -34,7 +34,7 @@ The configuration is --config, else $PUSHTRAIN_CONFIG, ./config.yaml,
 $XDG_CONFIG_HOME/pushtrain/config.yaml or /etc/pushtrain/config.yaml. In state_dir are:
 
 	journal.db      the journal: everything that happened (package bot/store)
-	copies/         hot copies of it, one after each rollout
+	backup/         hot copies of it, one after each rollout
 	releases/       per stack: the mirror of its repository, and the last releases
 	runs/N.log      the full log of rollout N
 	pushtrain.sock  where the shell reaches the bot

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"os"
+	"os/signal"
+	"syscall"
+
 	"github.com/spf13/cobra"
 
 	"pushtrain/deploy/host"
@@ -13,6 +17,8 @@ func hostCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "host --root ROOT", Short: "Serve one docroot to a bot (started by the bot, over ssh)", Args: cobra.NoArgs, Hidden: true,
 		RunE: func(c *cobra.Command, _ []string) error {
+			// A blocked read of stdin is ended by the signal itself.
+			signal.Reset(os.Interrupt, syscall.SIGTERM)
 			if root == "" {
 				return exit(exitUsage, "host: --root is missing")
 			}

@@ -91,10 +91,13 @@ func journalPath(cfg Config) string { return filepath.Join(cfg.StateDir, "journa
 
 func openStore(cfg Config) (*store.Store, error) {
 	st, err := store.Open(journalPath(cfg))
-	if errors.Is(err, store.ErrBusy) {
+	var damaged *store.Damaged
+	switch {
+	case errors.Is(err, store.ErrBusy):
 		return nil, &exitError{exitNotNow, err}
-	}
-	if err != nil {
+	case errors.As(err, &damaged):
+		return nil, &exitError{bot.ExitLook, err}
+	case err != nil:
 		return nil, &exitError{exitFailed, err}
 	}
 	return st, nil

@@ -1,0 +1,420 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"pushtrain/bot/irc"
+	"pushtrain/bot/store"
+	"pushtrain/deploy"
+	"pushtrain/train"
+)
+
+// stage is where a scene is played: a bot, a channel, a fleet.
+type stage struct {
+	t       *testing.T
+	dir     string
+	cfg     Config
+	hello   irc.Online
+	members []irc.Who // in the channel, in the order in which they came
+	known   map[string]irc.Who
+
+	chat   *channel
+	fleet  *scripted
+	store  *store.Store
+	bot    *Bot
+	online bool
+	leave  func() // ends the bot
+	errs   chan error
+}
+
+func newStage(t *testing.T) *stage {
+	s := &stage{t: t, dir: t.TempDir(), known: map[string]irc.Who{}, fleet: newScripted()}
+	s.chat = &channel{}
+	s.cfg = Config{Nick: "pushbot", Channel: "#push", Dir: s.dir, Version: "test", Log: zerolog.Nop()}
+	s.hello = irc.Online{Nick: "pushbot", Prefix: "pushbot!pb@bot.example", Casemap: train.ASCII, TopicLen: 300}
+	s.stacks("web: princess prod")
+	for _, nick := range []string{"alice", "bob", "carol", "dave"} {
+		s.members = append(s.members, s.person(nick))
+	}
+	return s
+}
+
+// person is who stands behind a nick.
+func (s *stage) person(nick string) irc.Who {
+	if _, ok := s.known[nick]; !ok {
+		s.known[nick] = irc.Who{Nick: nick, User: strings.ToLower(nick), Host: strings.ToLower(nick) + ".example"}
+	}
+	return s.known[nick]
+}
+
+// here is a person in the channel, who comes in unless they are.
+func (s *stage) here(nick string) irc.Who {
+	_, known := s.known[nick]
+	who := s.person(nick)
+	if !slices.ContainsFunc(s.members, func(m irc.Who) bool { return m.Nick == nick }) {
+		if known {
+			s.t.Fatalf("%s is not in the channel", nick)
+		}
+		s.members = append(s.members, who)
+		s.see(irc.Joined{Who: who})
+	}
+	return who
+}
+
+// see shows the bot something, if it is online.
+func (s *stage) see(e irc.Event) {
+	if s.online {
+		s.bot.inbox <- e
+	}
+}
+
+// ensure starts the bot when the scene's first word comes.
+func (s *stage) ensure() error {
+	if s.bot != nil {
+		return nil
+	}
+	if err := s.start(); err != nil {
+		return err
+	}
+	s.comeOnline()
+	return nil
+}
+
+func (s *stage) start() error {
+	var err error
+	if s.store, err = store.Open(filepath.Join(s.dir, "journal.db")); err != nil {
+		return err
+	}
+	if s.bot, err = New(s.cfg, s.store, s.chat, s.fleet); err != nil {
+		return err
+	}
+	s.chat.bot = s.bot
+	ctx, cancel := context.WithCancel(context.Background())
+	s.errs = make(chan error, 1)
+	go func() { s.errs <- s.bot.Run(ctx) }()
+	s.leave = cancel
+	synctest.Wait()
+	return nil
+}
+
+// stop ends the bot; its journal stays open.
+func (s *stage) stop() {
+	if s.leave == nil {
+		return
+	}
+	s.fleet.cut()
+	s.leave()
+	s.leave = nil
+	if err := <-s.errs; err != nil {
+		s.t.Errorf("the bot ended: %v", err)
+	}
+	s.online = false
+}
+
+func (s *stage) end() {
+	s.stop()
+	if s.store != nil {
+		s.store.Close()
+	}
+}
+
+func (s *stage) comeOnline() {
+	hello := s.hello
+	for _, m := range s.members {
+		hello.Members = append(hello.Members, irc.Member{Who: m})
+	}
+	s.online = true
+	s.see(hello)
+	s.see(irc.Topic{Text: s.chat.topic, By: irc.Who{Nick: s.chat.by}, OnJoin: true, Exists: s.chat.topic != ""})
+	synctest.Wait()
+}
+
+var (
+	spoken  = regexp.MustCompile(`^([^ ]+?)( to pushbot)?> (.*)$`)
+	happens = regexp.MustCompile(`^([a-z]+)/([a-z]+) (ok|at|fails|fails for good)\b:? ?(.*)$`)
+	shell   = regexp.MustCompile(`^\$ ([a-z]+): ([a-z]+) ?([a-z]*) ?([a-z]*) ?(?:"(.*)")?$`)
+)
+
+// do plays one line.
+func (s *stage) do(line string) error {
+	if ok, err := s.directive(line); ok || err != nil {
+		return err
+	}
+	if err := s.ensure(); err != nil {
+		return err
+	}
+	rest, atOnce := strings.CutPrefix(line, "at once: ")
+	if !atOnce {
+		time.Sleep(11 * time.Second)
+	}
+	defer synctest.Wait()
+	if d, ok := strings.CutPrefix(rest, "wait "); ok {
+		d, err := time.ParseDuration(d)
+		time.Sleep(d)
+		return err
+	}
+	if m := happens.FindStringSubmatch(rest); m != nil {
+		return s.rollout(deploy.Target{Stack: m[1], Stage: m[2]}, m[3], m[4])
+	}
+	if m := shell.FindStringSubmatch(rest); m != nil {
+		return s.shell(Request{By: m[1], Do: m[2], Stack: m[3], Stage: m[4], Text: m[5], Override: m[5]})
+	}
+	if e, ok := strings.CutPrefix(rest, "*** "); ok {
+		return s.event(e)
+	}
+	m := spoken.FindStringSubmatch(rest)
+	if m == nil {
+		return fmt.Errorf("what is that?")
+	}
+	s.see(irc.Said{From: s.here(m[1]), Private: m[2] != "", Text: m[3]})
+	return nil
+}
+
+// shell asks as `pushtrain` does.
+func (s *stage) shell(r Request) error {
+	exit, err := s.bot.Ask(s.t.Context(), r, func(r Reply) {
+		if r.Line != "" {
+			s.chat.note("$ " + r.Line)
+		}
+	})
+	s.chat.note(fmt.Sprintf("$ exit %d", exit))
+	return err
+}
+
+// rollout lets the rollouts of a target go on.
+func (s *stage) rollout(t deploy.Target, how, what string) error {
+	o := order{until: last}
+	switch how {
+	case "at":
+		o.until = deploy.Kind(what)
+	case "fails", "fails for good":
+		o.always = how != "fails"
+		var where string
+		where, o.reason, _ = strings.Cut(what, ": ")
+		if host, ok := strings.CutPrefix(where, "host "); ok {
+			host, kind, _ := strings.Cut(host, ", ")
+			o.host, where = host, kind
+		}
+		o.fails = deploy.Kind(where)
+		if o.reason == "" || !slices.Contains(kinds, o.fails) {
+			return fmt.Errorf("%q is no step: one of %v", where, kinds)
+		}
+	}
+	s.fleet.order(t, o)
+	for range 1200 { // time that passes in the bubble
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if _, running := s.running(t); !running || s.fleet.waits(t) {
+			s.fleet.rest(t)
+			return nil
+		}
+	}
+	return fmt.Errorf("it never ends")
+}
+
+func (s *stage) running(t deploy.Target) (deploy.Rollout, bool) {
+	for _, r := range s.bot.book.Open {
+		if r.Target == t && r.State != deploy.Stuck {
+			return r, true
+		}
+	}
+	return deploy.Rollout{}, false
+}
+
+// directive sets up a scene.
+func (s *stage) directive(line string) (bool, error) {
+	word, rest, _ := strings.Cut(line, " ")
+	var err error
+	switch word {
+	case "stacks":
+		s.stacks(rest)
+	case "cap":
+		s.cfg.Rules.Cap, err = strconv.Atoi(rest)
+	case "idle":
+		s.cfg.Rules.Idle, err = time.ParseDuration(rest)
+	case "identity":
+		s.cfg.Rules.Identity = rest
+	case "ops":
+		s.cfg.Ops = strings.Fields(rest)
+	case "accounts":
+		s.hello.Accounts = true
+		for i, m := range s.members {
+			m.Account = m.Nick
+			s.members[i], s.known[m.Nick] = m, m
+		}
+	case "casemapping":
+		s.hello.Casemap = train.ParseCasemap(rest)
+	case "topic":
+		s.hello.TopicLen, err = strconv.Atoi(strings.TrimPrefix(rest, "limit "))
+	case "first":
+		s.fleet.empty = true
+	default:
+		return false, nil
+	}
+	if s.bot != nil {
+		return true, fmt.Errorf("the scene has begun")
+	}
+	return true, err
+}
+
+var stackText = regexp.MustCompile(`^(\w+)(?: \((\w+)\))?: (.*)$`)
+
+// stacks reads "web: princess prod; config (c): princess prod; search: qa! prod".
+func (s *stage) stacks(text string) {
+	s.cfg.Rules.Stacks, s.cfg.Fleets = nil, map[deploy.Target]Fleet{}
+	for _, one := range strings.Split(text, "; ") {
+		m := stackText.FindStringSubmatch(one)
+		if m == nil {
+			s.t.Fatalf("%q is no stack", one)
+		}
+		st := train.Stack{Name: m[1]}
+		if m[2] != "" {
+			st.Aliases = []string{m[2]}
+		}
+		for i, name := range strings.Fields(m[3]) {
+			name, external := strings.CutSuffix(name, "!")
+			st.Stages = append(st.Stages, train.Stage{Name: name, External: external})
+			f := Fleet{Branch: "main", Hosts: []string{"web1", "web2"}, Check: i > 0}
+			if i == 0 {
+				f.Hosts, f.Test = []string{"princess1"}, true
+			}
+			s.cfg.Fleets[deploy.Target{Stack: st.Name, Stage: name}] = f
+		}
+		s.cfg.Rules.Stacks = append(s.cfg.Rules.Stacks, st)
+	}
+}
+
+// event plays what happens in the channel and on the server.
+func (s *stage) event(text string) error {
+	switch text {
+	case "pushbot goes offline":
+		s.see(irc.Offline{Retry: time.Second})
+		s.online = false
+		return nil
+	case "pushbot comes online":
+		s.comeOnline()
+		return nil
+	case "pushbot restarts":
+		s.stop()
+		if err := s.store.Close(); err != nil {
+			return err
+		}
+		if err := s.start(); err != nil {
+			return err
+		}
+		s.comeOnline()
+		return nil
+	case "pushbot stops":
+		s.stop()
+		return s.store.Close()
+	case "pushbot starts":
+		if err := s.start(); err != nil {
+			return err
+		}
+		s.comeOnline()
+		return nil
+	case "the channel empties":
+		s.chat.topic, s.chat.by = "", ""
+		return nil
+	case "+t without op":
+		s.chat.locked = true
+		return nil
+	case "pushbot is opped":
+		s.chat.locked = false
+		s.see(irc.Rights{Op: true, TopicLock: true})
+		return nil
+	case "the link is busy":
+		s.chat.setBusy(true)
+		return nil
+	case "the link is free":
+		s.chat.setBusy(false)
+		time.Sleep(250 * time.Millisecond)
+		return nil
+	case "the echo waits":
+		s.chat.held = true
+		return nil
+	case "the echo comes":
+		s.chat.release()
+		return nil
+	}
+	if n, ok := strings.CutPrefix(text, "the server cuts topics at "); ok {
+		var err error
+		s.chat.cut, err = strconv.Atoi(n)
+		return err
+	}
+	if n, ok := strings.CutSuffix(text, " people say .join"); ok {
+		n, err := strconv.Atoi(n)
+		for i := range n {
+			s.see(irc.Said{From: s.here(fmt.Sprintf("p%03d", i)), Text: ".join"})
+		}
+		return err
+	}
+	nick, what, _ := strings.Cut(text, " ")
+	return s.deed(nick, what)
+}
+
+// deed plays what a person does beside speaking.
+func (s *stage) deed(nick, what string) error {
+	out := func() irc.Who {
+		who := s.here(nick)
+		s.members = slices.DeleteFunc(s.members, func(m irc.Who) bool { return m.Nick == nick })
+		return who
+	}
+	arg := func(prefix string) (string, bool) {
+		return strings.CutPrefix(what, prefix)
+	}
+	if text, ok := arg("sets topic: "); ok || what == "clears the topic" {
+		who := irc.Who{Nick: nick}
+		if s.online {
+			who = s.here(nick)
+		}
+		s.chat.topic, s.chat.by = text, nick
+		s.see(irc.Topic{Text: text, By: who, Exists: text != ""})
+		return nil
+	}
+	if to, ok := arg("is now known as "); ok {
+		who := s.here(nick)
+		s.see(irc.Renamed{Who: who, To: to})
+		i := slices.IndexFunc(s.members, func(m irc.Who) bool { return m.Nick == nick })
+		who.Nick = to
+		s.members[i], s.known[to] = who, who
+		delete(s.known, nick)
+		return nil
+	}
+	if account, ok := arg("logs in as "); ok {
+		old := s.here(nick)
+		who := old
+		who.Account = account
+		s.members[slices.Index(s.members, old)], s.known[nick] = who, who
+		s.see(irc.Identified{Old: old, New: who})
+		return nil
+	}
+	switch what {
+	case "joins", "joins from elsewhere":
+		who := s.person(nick)
+		if what != "joins" {
+			who.User, who.Host, who.Account = "x", "elsewhere.example", ""
+			s.known[nick] = who
+		}
+		s.members = append(s.members, who)
+		s.see(irc.Joined{Who: who})
+	case "quits":
+		s.see(irc.Left{Who: out(), How: irc.Quit})
+	case "parts":
+		s.see(irc.Left{Who: out(), How: irc.Parted})
+	default:
+		return fmt.Errorf("nobody can do that")
+	}
+	return nil
+}

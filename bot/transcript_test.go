@@ -1,0 +1,166 @@
+package bot
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"pushtrain/train"
+)
+
+var update = flag.Bool("update", false, "rewrite the outputs in testdata; review the diff as a change of behaviour")
+
+// TestTranscripts plays the channel logs in testdata against the real bot: its
+// own train, rollouts, journal and voice; only the server and the hosts are
+// stood in for, and time is that of a bubble.
+//
+// A line that stands at the margin is what people and the world do:
+//
+//	== A scene                        a new bot on an empty journal
+//	stacks web: princess prod; config (c): princess prod; search: qa! prod       (! = external)
+//	cap 3, idle 15m, ops NICK, identity account, casemapping rfc1459, accounts, topic limit 60, first install
+//	alice> .join                      said in the channel; "alice to pushbot>" says it to the bot alone
+//	*** bob sets topic: …             by hand; "bob clears the topic"
+//	*** bob joins | joins from elsewhere | quits | parts | is now known as bob_ | logs in as b
+//	*** pushbot goes offline | comes online | restarts; the channel empties
+//	*** +t without op | pushbot is opped; the server cuts topics at 40
+//	*** the link is busy | free; the echo waits | comes
+//	web/princess ok | at flip | fails: host web2, prepare: disk full | fails for good: …
+//	$ alice: deploy web prod "why"    from the shell; the text overrides
+//	at once: …                        at the same moment as the line before; else 11 s later
+//	wait 20m
+//
+// What the bot does about it is indented: the topic it sets, `-nick-` notices, and
+// what it says. A zero-width space is shown as `·`. With -update the outputs are rewritten.
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts: %v", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		scenes := strings.SplitAfter(string(text), "\n== ")
+		for i, s := range scenes { // "== " goes with what follows it
+			scenes[i] = strings.TrimSuffix(s, "== ")
+			if i > 0 {
+				scenes[i] = "== " + scenes[i]
+			}
+		}
+		var out strings.Builder
+		for _, scene := range scenes {
+			title, _, _ := strings.Cut(strings.TrimPrefix(scene, "== "), "\n")
+			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"/"+title, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					got := play(t, scene)
+					out.WriteString(got)
+					if !*update && got != scene {
+						t.Errorf("%s says otherwise now:\n%s", file, difference(scene, got))
+					}
+				})
+			})
+		}
+		if *update && !t.Failed() {
+			if err := os.WriteFile(file, []byte(out.String()), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// play runs one scene and returns it with the outputs that came.
+func play(t *testing.T, scene string) string {
+	s := newStage(t)
+	defer s.end()
+	var out strings.Builder
+	for i, line := range strings.Split(strings.TrimSuffix(scene, "\n"), "\n") {
+		if strings.HasPrefix(line, "  ") {
+			continue
+		}
+		out.WriteString(line + "\n")
+		if line == "" || strings.HasPrefix(line, "#") || strings.HasPrefix(line, "== ") {
+			continue
+		}
+		if err := s.do(line); err != nil {
+			t.Fatalf("line %d, %q: %v", i+1, line, err)
+		}
+		for _, said := range s.chat.take() {
+			out.WriteString("  " + strings.ReplaceAll(strings.ReplaceAll(said, "\u200b", "·"), s.dir, "STATE") + "\n")
+		}
+		s.checkTopic(line)
+	}
+	s.checkJournal()
+	return out.String()
+}
+
+// checkTopic: whatever happened, the channel shows the queue if the bot can write.
+func (s *stage) checkTopic(line string) {
+	s.t.Helper()
+	if s.bot == nil || !s.online || s.chat.locked || s.chat.busy || s.chat.held {
+		return
+	}
+	if want := s.bot.train.Topic(); s.chat.topic != want {
+		s.t.Errorf("after %q the channel shows\n  %s\nand the queue is\n  %s", line, s.chat.topic, want)
+	}
+}
+
+// checkJournal: the inputs in the journal alone give the state that the snapshot holds.
+func (s *stage) checkJournal() {
+	s.t.Helper()
+	if s.bot == nil {
+		return
+	}
+	s.stop()
+	var state train.State
+	for rec, err := range s.store.Records(1) {
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if rec.Kind != kindTrain {
+			continue
+		}
+		in, err := Input(rec)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		next, effects, err := state.Apply(in)
+		if err != nil {
+			s.t.Fatalf("record %d, %s, is refused in the replay: %v", rec.Seq, rec.Type, err)
+		}
+		again, err := record(in, effects)
+		if err != nil || !bytes.Equal(again.Facts, rec.Facts) {
+			s.t.Fatalf("record %d, %s, has other effects in the replay (%v):\n got %s\nwant %s", rec.Seq, rec.Type, err, again.Facts, rec.Facts)
+		}
+		state = next
+	}
+	got, err := json.Marshal(state)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	want, err := s.store.Snapshot("train")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		s.t.Errorf("the journal replays to another state than the snapshot's\n got %s\nwant %s", got, want)
+	}
+}
+
+// difference shows the first place where two texts part.
+func difference(want, got string) string {
+	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
+	for i := range max(len(w), len(g)) {
+		if i >= len(w) || i >= len(g) || w[i] != g[i] {
+			from := max(0, i-3)
+			return "want\n" + strings.Join(w[from:min(len(w), i+6)], "\n") + "\ngot\n" + strings.Join(g[from:min(len(g), i+6)], "\n")
+		}
+	}
+	return ""
+}
