@@ -111,8 +111,12 @@ func (b *Bot) onAsk(a *ask) {
 		}
 		a.end(ExitDone, nil)
 	case "status":
-		lines := answerStatus(b, by, args)
-		a.end(ExitDone, map[string]any{"live": b.train.Live, "running": b.train.Busy}, lines...)
+		where := "irc: not in the channel"
+		if b.online {
+			where = fmt.Sprintf("irc: in %s as %s", b.cfg.Channel, b.nick)
+		}
+		lines := append(answerStatus(b, by, args), where)
+		a.end(ExitDone, map[string]any{"live": b.train.Live, "running": b.train.Busy, "held": b.train.Queue.Holds, "online": b.online}, lines...)
 	case "queue":
 		a.end(ExitDone, map[string]any{"topic": b.train.Topic(), "queue": b.train.Queue}, answerQueue(b, by, nil)...)
 	case "stats":

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"pushtrain/bot"
 	"pushtrain/bot/irc/irctest"
 )
 
@@ -150,6 +151,48 @@ func TestServerTrouble(t *testing.T) {
 	secondIsRefused(t, cfg)
 	carol.Say("#push", ".leave")
 	topic(carol, "bob | dave")
+}
+
+// TestFrozenServer: a server that stops answering for a minute costs nobody their seat.
+func TestFrozenServer(t *testing.T) {
+	t.Parallel()
+	server := irctest.Ngircd(t, irctest.Options{})
+	cfg := queueConfig(t, server.Addr(), t.TempDir())
+	startBot(t, cfg)
+	alice := joined(t, server.Addr(), "alice")
+	alice.Say("#push", ".join")
+	topic(alice, "alice")
+	server.Freeze()
+	frozen := time.Now()
+	online := func() bool {
+		answer := ""
+		if _, err := bot.Call(t.Context(), cfg.StateDir, bot.Request{Do: "status"}, func(r bot.Reply) { answer += r.Line + "\n" }); err != nil {
+			t.Fatal(err)
+		}
+		return !strings.Contains(answer, "irc: not in the channel")
+	}
+	await(t, 90*time.Second, "the bot to give the frozen server up", func() bool { return !online() })
+	await(t, 90*time.Second, "a minute to pass", func() bool { return time.Since(frozen) > time.Minute })
+	server.Thaw()
+	await(t, 90*time.Second, "the bot to come back", online)
+	carol := joined(t, server.Addr(), "carol")
+	carol.Say("#push", ".join")
+	topic(carol, "alice | carol")
+}
+
+// await polls until ok, four times a second.
+func await(t testing.TB, patience time.Duration, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	over := time.After(patience)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-over:
+			t.Fatalf("waited %v for %s", patience, what)
+		}
+	}
 }
 
 // topicAfterReturn waits for a topic that the bot writes when it is back, or that is there already.
