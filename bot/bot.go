@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"time"
 
@@ -223,7 +224,9 @@ func (b *Bot) Run(ctx context.Context) error {
 // start brings the rules in and takes up what a crash has left.
 func (b *Bot) start() error {
 	b.takeReserve()
-	b.must(train.Who{}, train.Configured{Rules: b.cfg.Rules})
+	if !reflect.DeepEqual(b.train.Rules, b.cfg.Rules) {
+		b.must(train.Who{}, train.Configured{Rules: b.cfg.Rules})
+	}
 	for id, r := range b.book.Open {
 		if r.State != deploy.Stuck {
 			if err := b.deployApply(id, deploy.Resume{}); err != nil {
@@ -231,7 +234,6 @@ func (b *Bot) start() error {
 			}
 		}
 	}
-	b.backup()
 	return b.commit()
 }
 

@@ -69,6 +69,7 @@ func (b *Bot) must(by train.Who, e train.Event) {
 
 func (b *Bot) onOnline(e irc.Online) {
 	b.online, b.nick, b.accounts, b.mute, b.asked = true, e.Nick, e.Accounts, false, ""
+	b.backup()
 	if b.cfg.Ready != nil {
 		b.deeds = append(b.deeds, b.cfg.Ready)
 		b.cfg.Ready = nil

@@ -10,7 +10,7 @@ import (
 // TestMain makes the test program pushtrain itself: for scripts, and for hosts,
 // on which it is put as the helper.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "host" {
+	if len(os.Args) > 1 && os.Args[1] == "host" || os.Getenv("PUSHTRAIN_MAIN") != "" {
 		main()
 	}
 	testscript.Main(m, map[string]func(){"pushtrain": main})
