@@ -129,7 +129,7 @@ func (b *Bot) onAsk(a *ask) {
 // askDeploy starts a rollout and, if asked to, stays with it to its end.
 func (b *Bot) askDeploy(a *ask, by train.Who, e train.Event) {
 	last := b.book.Last
-	if err := b.apply(by, e); err != nil {
+	if err := b.try(by, e); err != nil {
 		if r, ok := err.(*train.Refusal); ok {
 			b.noteRefusal(by, e, r)
 		}

@@ -187,7 +187,7 @@ func (b *Bot) onRefused(e irc.Refused) {
 func (b *Bot) onSaid(e irc.Said) {
 	who := b.who(e.From)
 	b.spoke[b.fold(who.Nick)] = time.Now().Round(0)
-	if !e.Private && b.train.Claims(who, true) {
+	if !e.Private && (b.train.Claims(who, true) || b.train.Wakes(who, b.now())) {
 		b.must(who, train.Heard{Spoke: true})
 	}
 	prefix := b.cfg.Prefix
@@ -218,7 +218,7 @@ func (b *Bot) command(who train.Who, w []word, private bool) {
 	default:
 		event, err := c.parse(b, args)
 		if err == nil {
-			err = b.apply(who, event)
+			err = b.try(who, event)
 		}
 		if err == nil {
 			return
@@ -228,6 +228,16 @@ func (b *Bot) command(who train.Who, w []word, private bool) {
 		}
 		b.answer(who.Nick, refused, err.Error())
 	}
+}
+
+// try applies what a person asks for.
+func (b *Bot) try(who train.Who, e train.Event) error {
+	if r, ok := e.(train.Rollback); ok {
+		if err := b.wayBack(who, r); err != nil {
+			return err
+		}
+	}
+	return b.apply(who, e)
 }
 
 // hint answers a near miss, once an hour a person and word.

@@ -61,7 +61,9 @@ func (c *channel) SetTopic(text string) {
 
 func (c *channel) Say(_ irc.Priority, text string) { c.note("pushbot> " + text) }
 
-func (c *channel) Notice(_ irc.Priority, nick, text string) { c.note(fmt.Sprintf("-%s- %s", nick, text)) }
+func (c *channel) Notice(_ irc.Priority, nick, text string) {
+	c.note(fmt.Sprintf("-%s- %s", nick, text))
+}
 
 // Waiting is only asked by the bot's own goroutine, and set while that one is idle.
 func (c *channel) Waiting() int {

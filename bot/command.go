@@ -259,7 +259,11 @@ func parseStep(stage string) func(*Bot, []word) (train.Event, error) {
 func parseJoin(b *Bot, args []word) (train.Event, error) {
 	var j train.Join
 	usage := func(format string, a ...any) error {
-		return &usageError{fmt.Sprintf(format, a...) + `: .join [STACK] [with N | before N | last] [askme] [hold] ["msg"]`}
+		text := fmt.Sprintf(format, a...)
+		if !strings.HasSuffix(text, "?") {
+			text += ":"
+		}
+		return &usageError{text + ` .join [STACK] [with N | before N | last] [askme] [hold] ["msg"]`}
 	}
 	for i := 0; i < len(args); i++ {
 		w := args[i]
@@ -284,7 +288,7 @@ func parseJoin(b *Bot, args []word) (train.Event, error) {
 		case low == "hold":
 			j.Hold = true
 		default:
-			s, ok := b.train.Rules.Find(w.text)
+			s, ok := b.train.Rules.Find(strings.Trim(w.text, "()")) // as the topic has it, too
 			if !ok {
 				return nil, usage("%q is no stack (%s) and no word of .join", w.text, stackNames(b.train.Rules))
 			}

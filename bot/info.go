@@ -27,7 +27,7 @@ func answerQueue(b *Bot, _ train.Who, _ []word) []string {
 		n += len(t.Riders)
 	}
 	if n > 0 {
-		out = append(out, fmt.Sprintf("%s, %s; %s", plural(len(q.Trains), "train"), plural(n, "rider"), b.waitText(len(q.Trains))))
+		out = append(out, fmt.Sprintf("%s, %s; %s", plural(len(q.Trains), "train"), plural(n, "rider"), b.seatNow()))
 	}
 	return out
 }
@@ -98,22 +98,35 @@ func (b *Bot) stageText(stack, stage string) string {
 	return text
 }
 
-// answerETA tells a rider when they may be up, and others what a seat would wait.
+// answerETA tells a rider when their trains may be up, and others what a seat would wait.
 func answerETA(b *Bot, who train.Who, _ []word) []string {
-	q := b.train.Queue.Trains
-	for i, t := range q {
+	var out []string
+	for i, t := range b.train.Queue.Trains {
 		for _, r := range t.Riders {
-			if !b.same(r.Nick, who.Nick) {
-				continue
+			switch {
+			case !b.same(r.Nick, who.Nick):
+			case !t.Up.IsZero():
+				out = append(out, fmt.Sprintf("you're up (%s), for %s", strings.Join(b.train.Stacks(t), ", "), about(b.now().Sub(t.Up))))
+			default:
+				out = append(out, fmt.Sprintf("train %d (%s): %s", b.train.Place(i)+1, strings.Join(b.train.Stacks(t), ", "), b.waitText(b.train.Place(i))))
 			}
-			n := i - b.train.HeadOf(b.train.Stacks(t)[0])
-			if !t.Up.IsZero() {
-				return []string{fmt.Sprintf("you're up, for %s", about(b.now().Sub(t.Up)))}
-			}
-			return []string{"your train: " + b.waitText(n)}
 		}
 	}
-	return []string{fmt.Sprintf("a seat now: %s", b.waitText(len(q)))}
+	if len(out) == 0 {
+		out = append(out, b.seatNow())
+	}
+	return out
+}
+
+// seatNow says what somebody new would wait: it is tried, and forgotten.
+func (b *Bot) seatNow() string {
+	_, effects, _ := b.train.Apply(train.Input{At: b.now(), By: train.Who{Nick: "?"}, Event: train.Join{}}) // nobody is called so: never refused
+	for _, e := range effects {
+		if e, ok := e.(train.Boarded); ok {
+			return "a seat now: " + b.waitText(e.Place)
+		}
+	}
+	return "no seat now: there is no stack"
 }
 
 // stats reads "7d", "30d" and a stack among args; 7 days of all stacks by default.
@@ -143,7 +156,7 @@ func answerStats(b *Bot, _ train.Who, args []word) []string {
 	one = strings.Replace(one, "pushs", "pushes", 1)
 	two := fmt.Sprintf("wait to \"You're up\" %s; to live %s; cycle %s", pair(s.Wait), pair(s.Live), pair(s.Cycle))
 	if s.DeploysDay > 0 {
-		two += fmt.Sprintf("; capacity %s x 60 / %.0f min = %d trains, %d riders a day", about(b.cfg.Open), s.Cycle.P50.Minutes(), s.DeploysDay, s.Capacity)
+		two += fmt.Sprintf("; capacity %s / %s = %d trains, %d riders a day", about(b.cfg.Open), about(s.Cycle.P50), s.DeploysDay, s.Capacity)
 	}
 	return []string{one, two}
 }

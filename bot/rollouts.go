@@ -40,13 +40,25 @@ func (b *Bot) deed(e train.Effect) {
 	}
 }
 
+// wayBack refuses a rollback where only one release was ever live and nothing is under way that it would stop.
+func (b *Bot) wayBack(who train.Who, e train.Rollback) error {
+	stack, stage := b.train.Undoes(e, who)
+	t := deploy.Target{Stack: stack, Stage: stage}
+	live, shipped := b.book.Live(t)
+	_, runs := b.running(stack)
+	if _, ok := b.book.Previous(t); ok || runs || !shipped {
+		return nil
+	}
+	return &train.Refusal{Code: "nothing before", Text: fmt.Sprintf("%s has served nothing but %s: there is no release to go back to; .hold %s stops the line, then ship a good one", t, live.Release.ID, stack)}
+}
+
 // flipBack starts the rollout that takes a stage back to the release before.
 func (b *Bot) flipBack(e train.FlipBack) {
 	t := deploy.Target{Stack: e.Stack, Stage: e.Stage}
 	rel, ok := b.book.Previous(t)
 	if !ok {
 		b.must(train.Who{}, train.Ended{Stack: e.Stack, Stage: e.Stage, Outcome: train.OutAborted,
-			Reason: "no release was live there before: ship a good one instead"})
+			Reason: "no release was live there before: ship a good one"})
 		return
 	}
 	b.begin(deploy.Start{Target: t, Hosts: b.cfg.Fleets[t].Hosts, Train: e.Train, By: e.By, Release: rel, Back: true, Why: e.Why})
@@ -93,10 +105,8 @@ func (b *Bot) deployApply(id uint64, e deploy.Event) error {
 	if r.State != before.State {
 		b.phase(r)
 	}
-	for key, cancel := range b.open {
-		if key.id == id && !r.Wants(key.kind) {
-			cancel()
-		}
+	if r.State != before.State {
+		b.deeds = append(b.deeds, func() { b.cancelUnwanted(id) })
 	}
 	for _, f := range effects {
 		switch f := f.(type) {
@@ -109,6 +119,16 @@ func (b *Bot) deployApply(id uint64, e deploy.Event) error {
 		}
 	}
 	return nil
+}
+
+// cancelUnwanted ends the effects of a rollout that serve it no more.
+func (b *Bot) cancelUnwanted(id uint64) {
+	r, _ := b.book.Find(id)
+	for key, cancel := range b.open {
+		if key.id == id && !r.Wants(key.kind) {
+			cancel()
+		}
+	}
 }
 
 func shipment(stack string, r deploy.Release) train.Shipment {
@@ -162,7 +182,7 @@ func (b *Bot) abandon(r deploy.Rollout, e deploy.Ended) {
 		if r.Train == 0 || o.Train != r.Train || o.Stage != r.Stage || !beforeCommit(o.State) {
 			continue
 		}
-		if err := b.deployApply(id, deploy.Abort{Why: fmt.Sprintf("%s of the same train ended %s", r.Stack, e.Outcome)}); err != nil {
+		if err := b.deployApply(id, deploy.Abort{By: r.Target.String(), Why: fmt.Sprintf("it ended %s, and a train ships all its stacks or none", e.Outcome)}); err != nil {
 			b.cfg.Log.Error().Err(err).Uint64("rollout", id).Msg("abort refused")
 		}
 	}

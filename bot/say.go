@@ -30,7 +30,11 @@ func (b *Bot) tell(by train.Who, e train.Effect) {
 		}
 		b.channel(fmt.Sprintf("ready %d", e.Train), fmt.Sprintf("%s: Everyone is ready (%s)", b.names(e.Riders), do))
 	case train.Trouble:
-		b.channel("", fmt.Sprintf("%s: %s says uh-oh: nothing moves until it is cleared", b.ping(e.Driver), b.quietly(e.Nick)))
+		to := b.ping(e.Driver) + ": "
+		if e.Driver == e.Nick {
+			to = ""
+		}
+		b.channel("", fmt.Sprintf("%s%s says uh-oh: nothing moves until it is cleared", to, b.quietly(e.Nick)))
 	case train.Departed:
 		b.tellDeparted(by, e)
 	case train.Wheel:
@@ -40,13 +44,19 @@ func (b *Bot) tell(by train.Who, e train.Effect) {
 		}
 		b.channel("", text)
 	case train.Marker:
-		if e.Proves {
+		switch {
+		case e.Proves:
 			b.channel("", fmt.Sprintf("%s says that %s is done", b.quietly(e.By), e.Stage))
-		} else {
+		case e.For != "":
+			b.channel("", fmt.Sprintf("%s moved the marker of %s's train to %s; that proves nothing", b.quietly(e.By), b.quietly(e.For), e.Stage))
+		default:
 			b.answer(by.Nick, plain, fmt.Sprintf("the marker says %s now; that proves nothing: .%s rolls out", e.Stage, e.Stage))
 		}
 	case train.Over:
-		if len(e.NotGood) > 0 && len(e.Riders) > 1 {
+		if e.For != "" {
+			b.channel("", fmt.Sprintf("%s ended the train of %s", b.quietly(e.By), b.quietly(e.For)))
+		}
+		if len(e.NotGood) > 0 {
 			b.answer(by.Nick, plain, "done, though not everyone was good: "+strings.Join(e.NotGood, ", "))
 		}
 	case train.Held:
@@ -57,6 +67,14 @@ func (b *Bot) tell(by train.Who, e train.Effect) {
 		b.tellNoted(e)
 	case train.Nudge:
 		b.tellNudge(e)
+	case train.Hushed:
+		text := "you are named without being pinged now; .quiet off changes that"
+		if !e.On {
+			text = "you are pinged again"
+		}
+		b.answer(e.Nick, plain, text)
+	case train.Overruled:
+		b.channel("", fmt.Sprintf("%s did that as an op: %s", b.quietly(e.By), e.What))
 	case train.Logged:
 		b.channel("", fmt.Sprintf("%s says: %s", b.quietly(e.By), e.Text))
 	case train.PutBack:
@@ -76,7 +94,11 @@ func (b *Bot) boardedText(e train.Boarded) string {
 		stack = " (" + e.Stack + ")"
 	}
 	if e.Place == 0 {
-		return fmt.Sprintf("you're up%s: rider %d of the head train", stack, e.Size)
+		held := ""
+		if e.Held != "" {
+			held = "; but " + e.Held
+		}
+		return fmt.Sprintf("you're up%s: rider %d of the head train%s", stack, e.Size, held)
 	}
 	return fmt.Sprintf("you ride in train %d%s, rider %d; %s", e.Place+1, stack, e.Size, b.waitText(e.Place))
 }
@@ -84,7 +106,10 @@ func (b *Bot) boardedText(e train.Boarded) string {
 // waitText is the honest wait behind n trains.
 func (b *Bot) waitText(n int) string {
 	p50, p80, ok := b.tally.Wait(b.now(), n)
-	if !ok {
+	switch {
+	case n == 0:
+		return "nobody in front"
+	case !ok:
 		return fmt.Sprintf("%d in front, no wait known yet", n)
 	}
 	return fmt.Sprintf("%d in front, about %s to %s", n, about(p50), about(p80))
@@ -93,12 +118,9 @@ func (b *Bot) waitText(n int) string {
 func (b *Bot) tellUp(by train.Who, e train.Up) {
 	held := ""
 	if e.Held != "" {
-		held = ", but the line is " + e.Held
+		held = ", but " + b.hush(e.Held)
 	}
 	if len(e.Riders) == 1 && b.same(e.Riders[0].Nick, by.Nick) {
-		if held != "" {
-			b.answer(by.Nick, plain, "you're up"+held)
-		}
 		return // the answer to .join said it
 	}
 	b.channel(fmt.Sprintf("up %d", e.Train), fmt.Sprintf("%s: You're up%s", b.names(e.Riders), held))
@@ -145,7 +167,11 @@ func (b *Bot) tellArrived(e train.Arrived) {
 	if e.Next != "" {
 		next = "try your change, then .good; ." + e.Next + " is next"
 	}
-	b.channel("", fmt.Sprintf("%s: %s is on %s: %s", b.names(e.Riders), strings.Join(e.Stacks, ", "), e.Stage, next))
+	is := "is"
+	if len(e.Stacks) > 1 {
+		is = "are"
+	}
+	b.channel("", fmt.Sprintf("%s: %s %s on %s: %s", b.names(e.Riders), strings.Join(e.Stacks, " and "), is, e.Stage, next))
 }
 
 func (b *Bot) tellLanded(e train.Landed) {
@@ -195,6 +221,14 @@ func (b *Bot) quietly(nick string) string {
 		return nick
 	}
 	return nick[:1] + "\u200b" + nick[1:]
+}
+
+// hush breaks the pings of those who hold the line in a sentence about it.
+func (b *Bot) hush(text string) string {
+	for _, h := range b.train.Queue.Holds {
+		text = strings.ReplaceAll(text, " by "+h.By+" ", " by "+b.quietly(h.By)+" ")
+	}
+	return text
 }
 
 func (b *Bot) pings(nicks []string) string {

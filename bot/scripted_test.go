@@ -54,13 +54,11 @@ func (f *scripted) order(t deploy.Target, o order) {
 	f.change = make(chan struct{})
 }
 
-// rest makes the steps of rollouts to come wait again.
-func (f *scripted) rest(t deploy.Target) {
+// rest makes the steps of rollouts to come wait again, of all targets where nothing runs.
+func (f *scripted) rest(runs func(deploy.Target) bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.held[t] == 0 {
-		delete(f.orders, t)
-	}
+	maps.DeleteFunc(f.orders, func(t deploy.Target, _ order) bool { return !runs(t) })
 }
 
 func (f *scripted) waits(t deploy.Target) bool {
@@ -78,15 +76,15 @@ func (f *scripted) cut() {
 	clear(f.orders)
 }
 
-// allowed waits until the script lets a step happen, and returns what it says.
-func (f *scripted) allowed(ctx context.Context, t deploy.Target, k deploy.Kind) (order, error) {
+// allowed waits until the script lets a step happen.
+func (f *scripted) allowed(ctx context.Context, t deploy.Target, k deploy.Kind) error {
 	for {
 		f.mu.Lock()
 		o, ok := f.orders[t]
 		change, gone := f.change, f.gone
 		if ok && slices.Index(kinds, k) < slices.Index(kinds, o.until) || k == deploy.KindUnlock {
 			f.mu.Unlock()
-			return o, nil
+			return nil
 		}
 		f.held[t]++
 		f.mu.Unlock()
@@ -102,7 +100,7 @@ func (f *scripted) allowed(ctx context.Context, t deploy.Target, k deploy.Kind) 
 		f.held[t]--
 		f.mu.Unlock()
 		if err != nil {
-			return order{}, err
+			return err
 		}
 	}
 }
@@ -117,8 +115,7 @@ func took(t deploy.Target, k deploy.Kind, host string) time.Duration {
 func (f *scripted) Do(ctx context.Context, r deploy.Rollout, e deploy.Effect, _ func(fleet.Line)) deploy.Event {
 	k, host := deploy.Names(e)
 	failed := deploy.Failed{Kind: k, Host: host, Clean: true}
-	o, err := f.allowed(ctx, r.Target, k)
-	if err != nil {
+	if err := f.allowed(ctx, r.Target, k); err != nil {
 		failed.Reason = err.Error()
 		return failed
 	}
@@ -140,7 +137,6 @@ func (f *scripted) Do(ctx context.Context, r deploy.Rollout, e deploy.Effect, _ 
 		}
 		return failed
 	}
-	_ = o
 	return f.done(r, e, r.Target.String()+" "+host)
 }
 

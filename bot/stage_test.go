@@ -88,6 +88,9 @@ func (s *stage) ensure() error {
 		return err
 	}
 	s.comeOnline()
+	if said := s.chat.take(); len(said) != 1 || said[0] != "topic    clear" {
+		return fmt.Errorf("a new bot in a channel without topic says %q", said)
+	}
 	return nil
 }
 
@@ -142,7 +145,7 @@ func (s *stage) comeOnline() {
 
 var (
 	spoken  = regexp.MustCompile(`^([^ ]+?)( to pushbot)?> (.*)$`)
-	happens = regexp.MustCompile(`^([a-z]+)/([a-z]+) (ok|at|fails|fails for good)\b:? ?(.*)$`)
+	happens = regexp.MustCompile(`^([a-z]+)/([a-z]+) (ok|at|fails for good|fails)\b:? ?(.*)$`)
 	shell   = regexp.MustCompile(`^\$ ([a-z]+): ([a-z]+) ?([a-z]*) ?([a-z]*) ?(?:"(.*)")?$`)
 )
 
@@ -215,8 +218,9 @@ func (s *stage) rollout(t deploy.Target, how, what string) error {
 	for range 1200 { // time that passes in the bubble
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if _, running := s.running(t); !running || s.fleet.waits(t) {
-			s.fleet.rest(t)
+		r, running := s.running(t)
+		if !running || r.State == deploy.Barrier || s.fleet.waits(t) {
+			s.fleet.rest(func(t deploy.Target) bool { _, runs := s.running(t); return runs })
 			return nil
 		}
 	}
@@ -375,6 +379,10 @@ func (s *stage) deed(nick, what string) error {
 		return strings.CutPrefix(what, prefix)
 	}
 	if text, ok := arg("sets topic: "); ok || what == "clears the topic" {
+		text = strings.ReplaceAll(text, "^C", "\x03")
+		if !ok {
+			text = ""
+		}
 		who := irc.Who{Nick: nick}
 		if s.online {
 			who = s.here(nick)

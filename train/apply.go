@@ -86,7 +86,8 @@ func (t *turn) do(e Event) error {
 		t.renamed(e)
 	case Parted:
 		t.parted()
-	case Heard: // bind has done it
+	case Heard:
+		t.heard(e)
 	case Configured:
 		t.Rules = e.Rules
 	case Pinned:
@@ -189,7 +190,7 @@ func clearMarks(tr *Train) {
 	for i := range tr.Riders {
 		tr.Riders[i].Mark = None
 	}
-	tr.Ready, tr.Asked = false, false
+	tr.Ready = false
 }
 
 func seats(tr Train) []Seat {

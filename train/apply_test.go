@@ -312,5 +312,5 @@ func ExampleState_Apply() {
 	// alice + bob
 	// alice + bob | carol
 	// alice* + bob | carol
-	// bob: alice drives this train, since 00:00 UTC; `.drive bob` by alice hands you the wheel
+	// bob: alice drives this train, up since 00:00 UTC: `.drive bob` by alice hands you the wheel
 }

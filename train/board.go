@@ -1,6 +1,7 @@
 package train
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -38,8 +39,8 @@ func (t *turn) join(e Join) error {
 		}
 		tr := t.Queue.Trains[k]
 		switch {
-		case tr.Started():
-			return refuse("left the platform", "%s's train has left the platform (%s runs or is through): .join takes the next one", e.With, t.whereabouts(tr))
+		case tr.Left():
+			return refuse("left the platform", "%s's train has left the platform (%s): .join takes the next one", e.With, t.whereabouts(tr))
 		case len(tr.Riders) >= t.cap():
 			return refuse("full", "%s's train is full (%d riders): .join takes the next one", e.With, len(tr.Riders))
 		case t.seat(tr, t.by) >= 0 || t.named(tr, t.by.Nick) >= 0:
@@ -51,8 +52,8 @@ func (t *turn) join(e Join) error {
 		if err != nil {
 			return err
 		}
-		if tr := t.Queue.Trains[k]; tr.Started() || tr.Runs != "" {
-			return refuse("left the platform", "%s's train has started (%s): nobody gets in front of it; .join takes the next one", e.Before, t.whereabouts(tr))
+		if tr := t.Queue.Trains[k]; tr.Left() {
+			return refuse("left the platform", "%s's train has left the platform (%s), nobody gets in front of it: .join takes the next one", e.Before, t.whereabouts(tr))
 		}
 		t.Queue.Trains = slices.Insert(t.Queue.Trains, k, Train{})
 		i = k
@@ -75,9 +76,12 @@ func (t *turn) join(e Join) error {
 	}
 	t.renumber()
 	tr = &t.Queue.Trains[i]
-	place := t.place(i, stack)
-	t.emit(Boarded{Nick: r.Nick, Stack: stack, Train: tr.ID, Place: place, Size: len(tr.Riders)})
-	if !tr.Up.IsZero() {
+	b := Boarded{Nick: r.Nick, Stack: stack, Train: tr.ID, Place: t.Place(i), Size: len(tr.Riders)}
+	if b.Place == 0 {
+		b.Held = t.heldFor(*tr)
+	}
+	t.emit(b)
+	if !tr.Up.IsZero() && b.Place == 0 {
 		t.emit(Up{Train: tr.ID, Riders: seats(*tr), Fresh: []string{r.Nick}, Stacks: t.Stacks(*tr), Held: t.heldFor(*tr), Again: true})
 	}
 	return nil
@@ -86,7 +90,7 @@ func (t *turn) join(e Join) error {
 // waitsAlready refuses a second waiting seat on a stack: nobody waits twice.
 func (t *turn) waitsAlready(stack string) error {
 	for i, tr := range t.Queue.Trains {
-		if tr.Started() {
+		if tr.Left() {
 			continue
 		}
 		for _, r := range tr.Riders {
@@ -96,7 +100,7 @@ func (t *turn) waitsAlready(stack string) error {
 			if !t.is(r, t.by) {
 				return refuse("name taken", "somebody else rides as %s: take another nick, or have that seat freed with .kick %s", r.Nick, r.Nick)
 			}
-			return refuse("twice", "you are in the queue already: %s, with %s; .leave gives the seat up", ordinal(t.place(i, stack))+" of "+stack, joinNicks(tr))
+			return refuse("twice", "you are in the queue already, in %s%s: .leave gives the seat up", t.lanePlace(i), t.company(tr))
 		}
 	}
 	return nil
@@ -107,7 +111,7 @@ func (t *turn) waitsAlready(stack string) error {
 func (t *turn) roomFor(stack string) int {
 	head := t.HeadOf(stack)
 	for i, tr := range t.Queue.Trains {
-		if i == head || tr.Started() || len(tr.Riders) >= t.cap() || tr.Stage != "" {
+		if i == head || tr.Left() || len(tr.Riders) >= t.cap() {
 			continue
 		}
 		if st := t.Stacks(tr); len(st) != 1 || st[0] != stack {
@@ -129,7 +133,7 @@ func (t *turn) trainOf(nick, stack string) (int, error) {
 			continue
 		}
 		n := 0
-		if !tr.Started() {
+		if !tr.Left() {
 			n += 2
 		}
 		if slices.Contains(t.Stacks(tr), stack) {
@@ -154,7 +158,10 @@ func (t *turn) leave(e Leave) error {
 		}
 	}
 	if len(at) == 0 {
-		return refuse("not in the queue", "you are not in the queue")
+		if err := t.stranger(); err != nil {
+			return err
+		}
+		return refuse("not in the queue", "you are not in the queue: .queue shows who is")
 	}
 	if e.Last {
 		at = at[len(at)-1:]
@@ -189,6 +196,9 @@ func (t *turn) kick(e Kick) error {
 		case tr.Started() && t.seat(tr, t.by) < 0 && !t.by.Op:
 			refused = refuse("not aboard", "that train is under way: its riders (%s) or an op can kick %s", joinNicks(tr), e.Nick)
 		default:
+			if tr.Started() && t.seat(tr, t.by) < 0 {
+				t.overrule(".kick in a train under way")
+			}
 			at = append(at, i)
 		}
 	}
@@ -205,28 +215,43 @@ func (t *turn) kick(e Kick) error {
 // unseat takes one seat from each of the trains, last first, and tells who rode there.
 func (t *turn) unseat(at []int, seat func(Train) int, nick, by string) {
 	d := Departed{Nick: nick, By: by, Seats: len(at)}
+	var wheel []Wheel
 	for _, i := range slices.Backward(at) {
 		tr := &t.Queue.Trains[i]
 		j := seat(*tr)
 		tr.Riders = slices.Delete(tr.Riders, j, j+1)
 		d.Riders = append(d.Riders, nicks(*tr)...)
 		tr.Ready = false
-		if len(tr.Riders) == 0 {
+		switch {
+		case len(tr.Riders) == 0:
 			t.drop(i)
+		case j == 0 && !tr.Up.IsZero():
+			tr.Since, tr.Nudge = t.at, 0
+			wheel = append(wheel, Wheel{Train: tr.ID, Driver: tr.Driver().Nick, Was: nick, Because: "the driver is out"})
 		}
 	}
 	t.emit(d)
+	for _, w := range wheel {
+		t.emit(w)
+	}
 }
 
-// place counts the trains of the lane in front of train i.
-func (t *turn) place(i int, stack string) int {
-	n := 0
-	for _, tr := range t.Queue.Trains[:i] {
-		if slices.Contains(t.Stacks(tr), stack) {
-			n++
-		}
+// lanePlace names a train by its place: "train 2 of web".
+func (t *turn) lanePlace(i int) string {
+	stacks := strings.Join(t.Stacks(t.Queue.Trains[i]), " and ")
+	if n := t.Place(i); n > 0 {
+		return fmt.Sprintf("train %d of %s", n+1, stacks)
 	}
-	return n
+	return "the head train of " + stacks
+}
+
+// company says with whom By rides in tr.
+func (t *turn) company(tr Train) string {
+	others := slices.DeleteFunc(nicks(tr), func(n string) bool { return t.Casemap.Same(n, t.by.Nick) })
+	if len(others) == 0 {
+		return ""
+	}
+	return ", with " + strings.Join(others, ", ")
 }
 
 func (t *turn) stackNames() string {
@@ -241,9 +266,9 @@ func (t *turn) stackNames() string {
 func (t *turn) whereabouts(tr Train) string {
 	switch {
 	case tr.Runs != "":
-		return tr.Runs
+		return tr.Runs + " runs since " + clock(tr.Since)
 	case tr.Stage != "":
-		return tr.Stage
+		return "it is at " + tr.Stage
 	}
-	return "started"
+	return "its commit is pinned"
 }

@@ -31,19 +31,33 @@ func (t *turn) edited(e Edited) error {
 		m.texts()
 		return nil
 	}
-	before := everybody(t.Queue)
+	before, old := everybody(t.Queue), t.Queue.Trains
 	if unread := newTexts(m.base, want); len(unread) > 0 {
 		t.emit(Unread{By: t.by.Nick, Texts: unread})
 	}
 	m.trains()
 	m.texts()
 	t.renumber()
+	t.tellAdded(old)
 	if len(m.whys) > 0 {
 		t.emit(PutBack{By: t.by.Nick, Whys: m.whys})
 	}
 	after := everybody(t.Queue)
 	t.emit(Adopted{By: t.by.Nick, Added: t.without(after, before), Removed: t.without(before, after)})
 	return nil
+}
+
+// tellAdded tells the riders of trains that are up already, when a hand put somebody aboard.
+func (t *turn) tellAdded(old []Train) {
+	for i, tr := range t.Queue.Trains {
+		k := slices.IndexFunc(old, func(o Train) bool { return o.ID == tr.ID })
+		if k < 0 || tr.Up.IsZero() || !t.IsHead(i) {
+			continue
+		}
+		if fresh := t.without(nicks(tr), nicks(old[k])); len(fresh) > 0 {
+			t.emit(Up{Train: tr.ID, Riders: seats(tr), Fresh: fresh, Stacks: t.Stacks(tr), Held: t.heldFor(tr), Again: true})
+		}
+	}
 }
 
 // see remembers what the channel shows now, and what it showed within raceWindow.
@@ -360,7 +374,7 @@ func (m *merge) texts() {
 		case gone:
 			holds = append(holds, h)
 			if shown {
-				m.why(h.Stack + " was rolled back: a rider of that train or an op lifts the hold")
+				m.why(whoLifts(h))
 			}
 		}
 	}

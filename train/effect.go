@@ -19,9 +19,10 @@ type (
 	Boarded struct {
 		Nick  string
 		Stack string
-		Train int // ID
-		Place int // how many trains of the lane stand in front; 0 = head
-		Size  int // riders, this one counted
+		Train int    // ID
+		Place int    // how many trains of the lane stand in front; 0 = head
+		Size  int    // riders, this one counted
+		Held  string // why the line is held, of a head; "" = it is not
 	}
 	// Up: the train is the head of its lanes. Fresh names the riders who do not know yet.
 	Up struct {
@@ -63,7 +64,8 @@ type (
 		Train  int
 		Stage  string
 		By     string
-		Proves bool // an external stage: it is green now, on By's word
+		For    string // the driver whose train it is, when By is another; "" = By's own
+		Proves bool   // an external stage: it is green now, on By's word
 	}
 	// Over: the train has ended.
 	Over struct {
@@ -71,8 +73,10 @@ type (
 		Stacks  []string
 		Riders  []Seat
 		Up      time.Time
+		Stage   string // where its marker stood; "" = it never left
 		By      string
-		NotGood []string // riders who had not said good
+		For     string   // the driver whose train it was, when By is another; "" = By's own
+		NotGood []string // riders who had not said good, By left out
 	}
 	// Held and Lifted: the line, or one lane.
 	Held   struct{ Hold Hold }
@@ -92,6 +96,13 @@ type (
 	}
 	// Logged is a line for the deploy log.
 	Logged struct{ Text, By string }
+	// Hushed answers Quiet.
+	Hushed struct {
+		Nick string
+		On   bool
+	}
+	// Overruled: By did as an op what the rules give to others.
+	Overruled struct{ By, What string }
 )
 
 // About hand edits.
@@ -173,6 +184,8 @@ func (Lifted) effect()        {}
 func (Noted) effect()         {}
 func (Nudge) effect()         {}
 func (Logged) effect()        {}
+func (Hushed) effect()        {}
+func (Overruled) effect()     {}
 func (Adopted) effect()       {}
 func (PutBack) effect()       {}
 func (Unread) effect()        {}

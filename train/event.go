@@ -90,7 +90,8 @@ type (
 	Renamed struct{ To string }
 	// Parted says that By left the channel, by part, quit, kick or split.
 	Parted struct{}
-	// Heard says that By is in the channel; with Spoke that they said something.
+	// Heard says that By is in the channel; with Spoke that they said something. It
+	// need not be said of every line: see Claims and Wakes.
 	Heard struct{ Spoke bool }
 )
 

@@ -1,7 +1,7 @@
 package train
 
 import (
-	"slices"
+	"fmt"
 )
 
 // halt holds the line, or one lane.
@@ -43,9 +43,12 @@ func (t *turn) lift(e Lift) error {
 			kept = append(kept, h)
 		case !t.mayLift(h):
 			kept = append(kept, h)
-			refused = refuse("not aboard", "%s was rolled back: a rider of that train or an op lifts the hold", h.Stack)
+			refused = refuse("not aboard", "%s", whoLifts(h))
 		default:
 			lifted = true
+			if h.Train != 0 && !t.aboard(h) {
+				t.overrule(".unhold")
+			}
 			t.emit(Lifted{Hold: h, By: t.by.Nick})
 		}
 	}
@@ -64,18 +67,33 @@ func (t *turn) lift(e Lift) error {
 	case refused != nil:
 		return refused
 	}
+	for _, tr := range t.Queue.Trains {
+		for _, r := range tr.Riders {
+			if r.Hold && (stack == "" || t.stackOf(r) == stack) {
+				return refuse("not aboard", "%s holds the line with their train: .unhold or .leave by %s, or `.kick %s`, frees it", r.Nick, r.Nick, r.Nick)
+			}
+		}
+	}
+	if len(t.Queue.Holds) > 0 {
+		return refuse("not held", "%s is not held by itself: %s", stack, describeHold(t.Queue.Holds[0]))
+	}
 	return refuse("not held", "nothing is held")
 }
 
-// mayLift: anyone may, but a rollback's hold is for those who may roll back.
+// whoLifts says who may lift the hold of a rollback.
+func whoLifts(h Hold) string {
+	return fmt.Sprintf("%s was rolled back by %s at %s: a rider of that train (%s) or an op lifts the hold", h.Stack, h.By, clock(h.Since), whoNames(h.Crew))
+}
+
+// mayLift: anyone may, but a rollback's hold is for the riders of that train and ops.
 func (t *turn) mayLift(h Hold) bool {
-	if h.Train == 0 || t.by.Op {
-		return true
-	}
-	if i := t.find(h.Train); i >= 0 && t.seat(t.Queue.Trains[i], t.by) >= 0 {
-		return true
-	}
-	return slices.ContainsFunc(t.Live, func(l Live) bool { return l.Stack == h.Stack && t.mayRollback(l.Stack, &l) })
+	return h.Train == 0 || t.by.Op || t.aboard(h)
+}
+
+// aboard reports whether By rides, or rode, in the train whose rollback set h.
+func (t *turn) aboard(h Hold) bool {
+	i := t.find(h.Train)
+	return i >= 0 && t.seat(t.Queue.Trains[i], t.by) >= 0 || t.among(h.Crew)
 }
 
 // note sets the message at the end of the topic.

@@ -26,8 +26,6 @@ func (s State) sameIdentity(bound, by Who) bool {
 	switch s.Rules.Identity {
 	case "nick":
 		return true
-	case "account":
-		return bound.Account != "" && strings.EqualFold(bound.Account, by.Account)
 	case "hostmask":
 		return bound.User == by.User && bound.Host == by.Host
 	}
@@ -38,8 +36,9 @@ func (s State) sameIdentity(bound, by Who) bool {
 }
 
 // bind claims for the person who speaks the seats that a hand gave to their nick,
-// and gives a rider who has come back their own seats again: by the same account
-// under any nick, or by the same nick and user@host.
+// gives a rider who has come back their own seats again (by the same account
+// under any nick, or by the same nick and user@host), and notes the account of one
+// who has logged in since.
 func (t *turn) bind() {
 	if t.by.Nick == "" {
 		return
@@ -50,7 +49,8 @@ func (t *turn) bind() {
 			r := &tr.Riders[j]
 			back := t.returns(*r, t.by)
 			claim := r.Who == (Who{}) && t.Casemap.Same(r.Nick, t.by.Nick)
-			if !back && !claim {
+			login := r.Who.Account == "" && t.by.Account != "" && t.is(*r, t.by)
+			if !back && !claim && !login {
 				continue
 			}
 			r.Who, r.Gone = t.by.identity(), false
@@ -124,6 +124,7 @@ func (t *turn) quiet(e Quiet) error {
 	default:
 		t.Quiet = slices.Delete(t.Quiet, i, i+1)
 	}
+	t.emit(Hushed{Nick: t.by.Nick, On: e.On})
 	return nil
 }
 
@@ -146,12 +147,13 @@ func (t *turn) drive(e Drive) error {
 	}
 	because, quiet := "", t.at.Sub(lastHeard(*tr, e.Spoke[t.Casemap.Fold(d.Nick)]))
 	switch {
-	case t.by.Op:
-		because = "an op took it"
 	case d.Gone:
 		because = d.Nick + " has left the channel"
 	case quiet >= t.idle():
 		because = d.Nick + " has been silent for " + short(quiet)
+	case t.by.Op:
+		because = "taken as an op"
+		t.overrule(".drive")
 	default:
 		return refuse("driver is here", "%s drives and was heard %s ago: ask for `.drive %s`, or wait until %s of silence", d.Nick, short(quiet), t.by.Nick, short(t.idle()))
 	}
@@ -161,7 +163,7 @@ func (t *turn) drive(e Drive) error {
 
 func (t *turn) handOver(e Drive) error {
 	i, err := t.pick("", "drive", func(tr Train) bool {
-		return t.seat(tr, t.by) == 0 || t.by.Op && t.named(tr, e.To) > 0
+		return t.seat(tr, t.by) == 0 || t.by.Op && t.named(tr, e.To) >= 0
 	})
 	if err != nil {
 		return err
@@ -178,10 +180,28 @@ func (t *turn) handOver(e Drive) error {
 	}
 	because := ""
 	if t.seat(*tr, t.by) != 0 {
-		because = "op " + t.by.Nick + " said so"
+		because = "an op said so"
+		t.overrule(".drive")
 	}
 	t.take(tr, j, because)
 	return nil
+}
+
+// heard takes note that a driver said something: they are there.
+func (t *turn) heard(e Heard) {
+	if !e.Spoke {
+		return
+	}
+	for i := range t.Queue.Trains {
+		if tr := &t.Queue.Trains[i]; t.idles(*tr, t.by, t.at) {
+			tr.Since, tr.Nudge = t.at, 0
+		}
+	}
+}
+
+// idles reports whether tr waits for its driver, who is by, and has done so for more than a minute.
+func (s State) idles(tr Train, by Who, at time.Time) bool {
+	return !tr.Up.IsZero() && tr.Runs == "" && s.seat(tr, by) == 0 && at.Sub(tr.Since) > time.Minute
 }
 
 func (t *turn) take(tr *Train, j int, because string) {
@@ -244,6 +264,11 @@ func (t *turn) tick() {
 // Rides reports whether a seat is by's: then their nick changes and leavings matter.
 func (s State) Rides(by Who) bool {
 	return slices.ContainsFunc(s.Queue.Trains, func(t Train) bool { return s.seat(t, by) >= 0 })
+}
+
+// Wakes reports whether Heard from by, who spoke, would put off a reminder.
+func (s State) Wakes(by Who, at time.Time) bool {
+	return slices.ContainsFunc(s.Queue.Trains, func(tr Train) bool { return s.idles(tr, by, at) })
 }
 
 // Claims reports whether Heard from by would bind a seat: one that they left, or,

@@ -24,6 +24,7 @@ type Hold struct {
 	By    string    `json:",omitempty"` // nick; not shown
 	Since time.Time `json:",omitzero"`  // not shown
 	Train int       `json:",omitempty"` // not shown; the train whose rollback set it: its riders or an op lift it
+	Crew  []Who     `json:",omitempty"` // not shown; the riders of that train when it shipped: it may be over
 }
 
 // Train is riders who ship together. The first is the driver.
@@ -38,7 +39,6 @@ type Train struct {
 	Since time.Time  `json:",omitzero"`  // not shown; when it last moved: Up, a word of its driver, a rollout's end
 	Nudge int        `json:",omitempty"` // not shown; reminders since then: 1 = the driver's, 2 = the riders', 3 = the wheel was offered
 	Ready bool       `json:",omitempty"` // not shown; "everyone is ready" was said for these marks
-	Asked bool       `json:",omitempty"` // not shown; `.done` has warned of missing marks
 	Ships []Shipment `json:",omitempty"` // not shown; one a stack once it has started
 	Runs  string     `json:",omitempty"` // not shown; the stage whose rollout is running, "" = none
 }

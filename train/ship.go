@@ -26,7 +26,7 @@ func (t *turn) shipByShell(e Ship) error {
 		}
 		return t.depart(i, e.Stage, e.Override)
 	}
-	if err := t.free(nil, []Stack{st}); err != nil {
+	if err := t.free(nil, []Stack{st}, e.Stage); err != nil {
 		return err
 	}
 	if e.Override == "" {
@@ -79,6 +79,9 @@ func (t *turn) ended(e Ended) {
 		landed.Driver = t.Queue.Trains[i].Driver().Nick
 	}
 	t.emit(landed)
+	if e.Outcome == OutRolledBack && run.Stopped != "" { // .abort came after COMMIT: it meant .rollback (DESIGN §10.8)
+		t.holdBack(e.Stack, run.Stopped, "", nil, &run)
+	}
 	if e.Outcome == OutDone {
 		t.serves(run, e)
 	}
@@ -99,12 +102,10 @@ func (t *turn) serves(run Run, e Ended) {
 	l := Live{Stack: e.Stack, Stage: e.Stage, Shipment: e.Shipment, Train: run.Train, At: t.at}
 	l.Shipment.Green = nil
 	if i := t.find(run.Train); i >= 0 {
-		for _, r := range t.Queue.Trains[i].Riders {
-			l.Riders = append(l.Riders, r.Who)
-		}
+		l.Riders = crew(t.Queue.Trains[i])
 	} else if run.Back {
 		if old := t.live(e.Stack, e.Stage); old != nil {
-			l.Riders = old.Riders
+			l.Riders, l.Train = old.Riders, old.Train
 		}
 	}
 	if old := t.live(e.Stack, e.Stage); old != nil {
@@ -139,21 +140,25 @@ func (t *turn) arrive(tr *Train, run Run, out Outcome) {
 	if stage == "" || run.Back {
 		return
 	}
+	var there []string
 	for _, name := range t.Stacks(*tr) {
 		s, _ := t.Rules.Find(name)
-		has := slices.ContainsFunc(s.Stages, func(g Stage) bool { return g.Name == stage })
-		if sh := tr.ship(name); has && (sh == nil || !slices.Contains(sh.Green, stage)) {
+		if !slices.ContainsFunc(s.Stages, func(g Stage) bool { return g.Name == stage }) {
+			continue
+		}
+		if sh := tr.ship(name); sh == nil || !slices.Contains(sh.Green, stage) {
 			return
 		}
+		there = append(there, name)
 	}
 	tr.Stage = stage
 	clearMarks(tr)
-	t.emit(Arrived{Train: tr.ID, Stage: stage, Stacks: t.Stacks(*tr), Riders: seats(*tr), Next: t.next(*tr), Up: tr.Up})
+	t.emit(Arrived{Train: tr.ID, Stage: stage, Stacks: there, Riders: seats(*tr), Next: t.next(*tr), Up: tr.Up})
 }
 
 // abort stops what runs for a train of By's.
 func (t *turn) abort(e Abort) error {
-	stopped := false
+	var stopped []Run
 	stack := ""
 	if e.Stack != "" {
 		s, ok := t.Rules.Find(e.Stack)
@@ -171,33 +176,45 @@ func (t *turn) abort(e Abort) error {
 			other = &t.Busy[k]
 			continue
 		}
-		stopped = true
-		t.emit(Stop{Stack: run.Stack, By: t.by.Nick, Why: ".abort by " + t.by.Nick})
+		stopped = append(stopped, run)
+	}
+	for _, run := range stopped {
+		if run.Stuck { // after COMMIT it means .rollback (DESIGN §10.8)
+			if err := t.rollback(Rollback{Stack: run.Stack, Stage: run.Stage}); err != nil {
+				return err
+			}
+			continue
+		}
+		t.run(run.Stack).Stopped = t.by.Nick
+		t.emit(Stop{Stack: run.Stack, By: t.by.Nick, Why: ".abort"})
+		if !t.rides(run) {
+			t.overrule(".abort")
+		}
 	}
 	switch {
-	case stopped:
+	case len(stopped) > 0:
 		return nil
 	case other != nil:
-		return refuse("not aboard", "%s/%s runs for other people (by %s): its riders, the riders of the lane's head or an op can stop it", other.Stack, other.Stage, other.By)
+		return refuse("not aboard", "%s/%s runs for other people, by %s since %s: its riders or an op can stop it", other.Stack, other.Stage, other.By, clock(other.Since))
 	}
 	return refuse("nothing runs", "no rollout runs; .rollback takes back the last one")
 }
 
-func (t *turn) mayStop(run Run) bool {
-	if t.by.Op {
-		return true
-	}
+func (t *turn) mayStop(run Run) bool { return t.by.Op || t.rides(run) }
+
+// rides reports whether a rollout is By's: as a rider of its train or, when it has none, of those who may roll it back.
+func (t *turn) rides(run Run) bool {
 	if i := t.find(run.Train); i >= 0 {
 		return t.seat(t.Queue.Trains[i], t.by) >= 0
 	}
-	return t.mayRollback(run.Stack, t.live(run.Stack, run.Stage))
+	return t.mayFlipBack(run.Stack, t.live(run.Stack, run.Stage))
 }
 
 // mayRollback: riders of the train that shipped what is live, riders of the lane's head, ops.
-func (t *turn) mayRollback(stack string, l *Live) bool {
-	if t.by.Op {
-		return true
-	}
+func (t *turn) mayRollback(stack string, l *Live) bool { return t.by.Op || t.mayFlipBack(stack, l) }
+
+// mayFlipBack is mayRollback without the ops.
+func (t *turn) mayFlipBack(stack string, l *Live) bool {
 	if i := t.HeadOf(stack); i >= 0 && t.seat(t.Queue.Trains[i], t.by) >= 0 {
 		return true
 	}
@@ -207,69 +224,135 @@ func (t *turn) mayRollback(stack string, l *Live) bool {
 	if i := t.find(l.Train); i >= 0 && t.seat(t.Queue.Trains[i], t.by) >= 0 {
 		return true
 	}
-	return slices.ContainsFunc(l.Riders, func(w Who) bool {
+	return t.among(l.Riders)
+}
+
+// among reports whether By is one of these people.
+func (t *turn) among(people []Who) bool {
+	return slices.ContainsFunc(people, func(w Who) bool {
 		return w != Who{} && t.Casemap.Same(w.Nick, t.by.Nick) && t.sameIdentity(w, t.by)
 	})
 }
 
 // rollback takes back what a stage serves, and holds the stack.
 func (t *turn) rollback(e Rollback) error {
-	stack := t.Rules.Default()
-	if e.Stack != "" {
-		s, ok := t.Rules.Find(e.Stack)
-		if !ok {
-			return refuse("no such stack", "there is no stack %s: it is one of %s", e.Stack, t.stackNames())
-		}
-		stack = s.Name
-	} else if l := t.latest(func(l Live) bool { return t.mayRollback(l.Stack, &l) }); l != nil {
-		stack = l.Stack
+	stack, stage, err := t.undoes(e)
+	if err != nil {
+		return err
 	}
 	run := t.run(stack)
-	stage := e.Stage
-	if stage == "" {
-		if l := t.latest(func(l Live) bool { return l.Stack == stack }); l != nil {
-			stage = l.Stage
-		} else if run != nil {
-			stage = run.Stage
-		}
-	}
 	l := t.live(stack, stage)
 	running := run != nil && run.Stage == stage
 	switch {
 	case l == nil && !running:
 		return refuse("nothing live", "nothing was shipped to %s%s yet: there is nothing to take back", stack, strings.TrimSuffix("/"+stage, "/"))
 	case !t.mayRollback(stack, l) && !(running && t.mayStop(*run)):
-		return refuse("not aboard", "riders of the train that shipped %s, riders of the lane's head, and ops can roll it back", stack)
+		return refuse("not aboard", "%s serves what %s shipped: those riders, the riders of the lane's head (%s), and ops can roll it back", stack, shippers(l), t.headNames(stack))
 	case run != nil && run.Back:
 		return refuse("busy", "%s/%s is being rolled back already, by %s since %s", stack, run.Stage, run.By, clock(run.Since))
 	}
 	why := CleanMessage(e.Why)
-	if !slices.ContainsFunc(t.Queue.Holds, func(h Hold) bool { return h.Stack == stack }) {
-		text := "rolled back"
-		if why != "" {
-			text += ": " + why
-		}
-		h := Hold{Stack: stack, Why: CleanMessage(text), By: t.by.Nick, Since: t.at}
-		if l != nil {
-			h.Train = l.Train
-		} else if run != nil {
-			h.Train = run.Train
-		}
-		t.Queue.Holds = append(t.Queue.Holds, h)
-		t.emit(Held{Hold: h})
+	t.holdBack(stack, t.by.Nick, why, l, run)
+	if !t.mayFlipBack(stack, l) && !(running && t.rides(*run)) {
+		t.overrule(".rollback")
 	}
 	p := PendingUndo{Stack: stack, Stage: stage, By: t.by.Nick, Why: why}
 	if run == nil {
 		t.flipBack(p)
 		return nil
 	}
-	t.emit(Stop{Stack: stack, By: t.by.Nick, Why: ".rollback by " + t.by.Nick})
+	t.emit(Stop{Stack: stack, By: t.by.Nick, Why: strings.TrimSuffix(".rollback: "+why, ": ")})
 	stuck := run.Stuck
 	run.Stuck = false
+	if i := t.find(run.Train); i >= 0 {
+		t.Queue.Trains[i].Runs = run.Stage
+	}
 	if l != nil && !stuck {
 		t.Undo = append(slices.DeleteFunc(t.Undo, func(o PendingUndo) bool { return o.Stack == stack }), p)
 	}
 	return nil
+}
+
+// holdBack holds the stack of a rollback, for the riders of the train that it
+// undoes. A hold that stands already is not replaced.
+func (t *turn) holdBack(stack, by, why string, l *Live, run *Run) {
+	if slices.ContainsFunc(t.Queue.Holds, func(h Hold) bool { return h.Stack == stack }) {
+		return
+	}
+	h := Hold{Stack: stack, Why: CleanMessage(strings.TrimSuffix("rolled back: "+why, ": ")), By: by, Since: t.at}
+	switch {
+	case run != nil && (l == nil || run.Stage == l.Stage):
+		h.Train = run.Train
+	case l != nil:
+		h.Train, h.Crew = l.Train, l.Riders
+	}
+	if i := t.find(h.Train); i >= 0 {
+		h.Crew = crew(t.Queue.Trains[i])
+	}
+	t.Queue.Holds = append(t.Queue.Holds, h)
+	t.emit(Held{Hold: h})
+}
+
+// crew are the people of a train.
+func crew(tr Train) []Who {
+	var out []Who
+	for _, r := range tr.Riders {
+		out = append(out, r.Who)
+	}
+	return out
+}
+
+// shippers names those who shipped what is live.
+func shippers(l *Live) string {
+	if l == nil || len(l.Riders) == 0 {
+		return "the shell"
+	}
+	return whoNames(l.Riders)
+}
+
+func whoNames(people []Who) string {
+	var out []string
+	for _, w := range people {
+		out = append(out, w.Nick)
+	}
+	return strings.Join(out, ", ")
+}
+
+func (t *turn) headNames(stack string) string {
+	if i := t.HeadOf(stack); i >= 0 {
+		return joinNicks(t.Queue.Trains[i])
+	}
+	return "nobody now"
+}
+
+// undoes is the stage that e takes back.
+func (t *turn) undoes(e Rollback) (stack, stage string, err error) {
+	stack = t.Rules.Default()
+	if e.Stack != "" {
+		s, ok := t.Rules.Find(e.Stack)
+		if !ok {
+			return "", "", refuse("no such stack", "there is no stack %s: it is one of %s", e.Stack, t.stackNames())
+		}
+		stack = s.Name
+	} else if l := t.latest(func(l Live) bool { return t.mayRollback(l.Stack, &l) }); l != nil {
+		stack = l.Stack
+	}
+	stage = e.Stage
+	if stage == "" {
+		if l := t.latest(func(l Live) bool { return l.Stack == stack }); l != nil {
+			stage = l.Stage
+		} else if run := t.run(stack); run != nil {
+			stage = run.Stage
+		}
+	}
+	return stack, stage, nil
+}
+
+// Undoes says which stage a Rollback by by takes back; "" when there is none.
+func (s State) Undoes(e Rollback, by Who) (stack, stage string) {
+	t := turn{State: s, by: by}
+	stack, stage, _ = t.undoes(e) // a stack that there is not has no stage: Apply says so
+	return stack, stage
 }
 
 // latest is what went live last among those that ok allows.

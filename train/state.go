@@ -43,8 +43,9 @@ type Run struct {
 	Train        int // 0 = from the shell
 	By           string
 	Since        time.Time
-	Back         bool // it is a rollback
-	Stuck        bool // it waits for people
+	Back         bool   // it is a rollback
+	Stuck        bool   // it waits for people
+	Stopped      string `json:",omitempty"` // nick of who said .abort
 }
 
 // PendingUndo is a rollback asked for while another rollout of the stack runs.
@@ -135,14 +136,7 @@ func (s State) HeadOf(stack string) int {
 }
 
 // IsHead reports whether train i is first in every one of its lanes.
-func (s State) IsHead(i int) bool {
-	for _, st := range s.Stacks(s.Queue.Trains[i]) {
-		if s.HeadOf(st) != i {
-			return false
-		}
-	}
-	return true
-}
+func (s State) IsHead(i int) bool { return s.Place(i) == 0 }
 
 // find returns the index of the train with that ID, -1 when it is gone.
 func (s State) find(id int) int {
@@ -151,6 +145,24 @@ func (s State) find(id int) int {
 
 // Started reports whether a commit of t is pinned, or being pinned: from then on it is fixed for hand edits.
 func (t Train) Started() bool { return len(t.Ships) > 0 }
+
+// Left reports whether t has left the platform: it has started, or a person says so with its marker.
+func (t Train) Left() bool { return t.Started() || t.Stage != "" }
+
+// Place counts the trains in front of train i, in that of its lanes where they are most; 0 = it is the head of all.
+func (s State) Place(i int) int {
+	most := 0
+	for _, stack := range s.Stacks(s.Queue.Trains[i]) {
+		n := 0
+		for _, tr := range s.Queue.Trains[:i] {
+			if slices.Contains(s.Stacks(tr), stack) {
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+	return most
+}
 
 // Driver is the first rider.
 func (t Train) Driver() Rider { return t.Riders[0] }

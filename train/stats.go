@@ -16,7 +16,7 @@ import (
 //   - riders is how many rode the train when its last stage ended DONE;
 //   - wait is from a rider's Joined to the "You're up" of their train;
 //   - live is from a rider's Joined to the end of the last stage's rollout;
-//   - cycle is from a train's "You're up" to its `.done`;
+//   - cycle is from a train's "You're up" to its `.done`, of trains whose marker stood at the last stage;
 //   - capacity is open hours × 60 / the median cycle in minutes × the cap: the
 //     talk's "15 min a deploy gives 32 deploys in 8 hours", times the riders.
 type Tally struct {
@@ -36,8 +36,9 @@ type Push struct {
 }
 
 type span struct {
-	at   time.Time // when it ended
-	took time.Duration
+	at     time.Time // when it ended
+	took   time.Duration
+	stacks []string // of the train
 }
 
 const tallyKeeps = 90 * 24 * time.Hour
@@ -48,7 +49,7 @@ func (t *Tally) Add(at time.Time, e Effect, last func(stack, stage string) bool)
 	case Up:
 		for _, s := range e.Riders {
 			if slices.Contains(e.Fresh, s.Nick) {
-				t.waits = add(t.waits, at, s.Joined)
+				t.waits = add(t.waits, at, s.Joined, e.Stacks)
 			}
 		}
 	case Landed:
@@ -60,7 +61,7 @@ func (t *Tally) Add(at time.Time, e Effect, last func(stack, stage string) bool)
 			break
 		}
 		for _, s := range e.Riders {
-			t.lives = add(t.lives, at, s.Joined)
+			t.lives = add(t.lives, at, s.Joined, e.Stacks)
 		}
 		for i := len(t.pushes) - 1; i >= 0 && t.pushes[i].Riders == 0; i-- {
 			if slices.Contains(e.Stacks, t.pushes[i].Stack) {
@@ -68,18 +69,18 @@ func (t *Tally) Add(at time.Time, e Effect, last func(stack, stage string) bool)
 			}
 		}
 	case Over:
-		if !e.Up.IsZero() {
-			t.cycles = add(t.cycles, at, e.Up)
+		if slices.ContainsFunc(e.Stacks, func(s string) bool { return last(s, e.Stage) }) {
+			t.cycles = add(t.cycles, at, e.Up, e.Stacks)
 		}
 	}
 	t.forget(at.Add(-tallyKeeps))
 }
 
-func add(to []span, at, from time.Time) []span {
+func add(to []span, at, from time.Time, stacks []string) []span {
 	if from.IsZero() || at.Before(from) {
 		return to
 	}
-	return append(to, span{at, at.Sub(from)})
+	return append(to, span{at, at.Sub(from), stacks})
 }
 
 func (t *Tally) forget(before time.Time) {
@@ -148,7 +149,7 @@ func (t *Tally) Stats(to time.Time, days int, stack string, open time.Duration, 
 	if manned > 0 {
 		s.Riders = float64(seats) / float64(manned)
 	}
-	s.Wait, s.Live, s.Cycle = quantiles(t.waits, from, to), quantiles(t.lives, from, to), quantiles(t.cycles, from, to)
+	s.Wait, s.Live, s.Cycle = quantiles(t.waits, from, to, stack), quantiles(t.lives, from, to, stack), quantiles(t.cycles, from, to, stack)
 	if m := s.Cycle.P50; m > 0 {
 		s.DeploysDay = int(open / m)
 		s.Capacity = s.DeploysDay * riders
@@ -159,15 +160,15 @@ func (t *Tally) Stats(to time.Time, days int, stack string, open time.Duration, 
 // Wait is how long a seat waits with n trains in front of it: n times the middle
 // of this channel's own cycles of the last 30 days. ok is false with fewer than three of them.
 func (t *Tally) Wait(now time.Time, n int) (p50, p80 time.Duration, ok bool) {
-	q := quantiles(t.cycles, now.AddDate(0, 0, -30), now)
+	q := quantiles(t.cycles, now.AddDate(0, 0, -30), now, "")
 	return time.Duration(n) * q.P50, time.Duration(n) * q.P80, q.N >= 3
 }
 
-// quantiles are by nearest rank.
-func quantiles(all []span, from, to time.Time) Quantiles {
+// quantiles are by nearest rank, of one stack or, with "", of all.
+func quantiles(all []span, from, to time.Time, stack string) Quantiles {
 	var d []time.Duration
 	for _, s := range all {
-		if !s.at.Before(from) && !s.at.After(to) {
+		if !s.at.Before(from) && !s.at.After(to) && (stack == "" || slices.Contains(s.stacks, stack)) {
 			d = append(d, s.took)
 		}
 	}

@@ -39,18 +39,46 @@ func (t *turn) pick(stack, role string, has func(Train) bool) (int, error) {
 // notUp says why no head train is By's.
 func (t *turn) notUp(role string) error {
 	for i, tr := range t.Queue.Trains {
-		if j := t.seat(tr, t.by); j >= 0 {
-			stack := t.stackOf(tr.Riders[j])
-			if n := t.place(i, stack); n > 0 {
-				return refuse("not up", "your train is %s in the queue of %s, behind %s: wait for \"You're up\"", ordinal(n), stack, joinNicks(t.Queue.Trains[t.HeadOf(stack)]))
-			}
-			return refuse("not driver", "%s drives this train, since %s; `.drive %s` by %s hands you the wheel", tr.Driver().Nick, clock(tr.Since), t.by.Nick, tr.Driver().Nick)
+		if t.seat(tr, t.by) < 0 {
+			continue
 		}
-		if j := t.named(tr, t.by.Nick); j >= 0 {
-			return refuse("not you", "the seat of %s is another person's (%s): come back as you joined, or .join anew", t.by.Nick, describe(tr.Riders[j].Who))
+		if t.Place(i) > 0 && !tr.Started() {
+			return refuse("not up", "you ride in %s, behind %s: wait for \"You're up\"", t.lanePlace(i), t.front(tr))
 		}
+		return refuse("not driver", "%s drives this train, up since %s: `.drive %s` by %s hands you the wheel", tr.Driver().Nick, clock(tr.Up), t.by.Nick, tr.Driver().Nick)
+	}
+	if err := t.stranger(); err != nil {
+		return err
 	}
 	return refuse("not in the queue", "you %s no train: .join takes a seat", role)
+}
+
+// stranger refuses By when a seat has their nick and is another person's; nil when none is.
+func (t *turn) stranger() error {
+	for _, tr := range t.Queue.Trains {
+		if j := t.named(tr, t.by.Nick); j >= 0 {
+			return refuse("not you", "the seat of %s is another person's (%s): come back as you joined, or have it freed with .kick %s", t.by.Nick, describe(tr.Riders[j].Who), tr.Riders[j].Nick)
+		}
+	}
+	return nil
+}
+
+// front names the riders of the trains that head the lanes of tr.
+func (t *turn) front(tr Train) string {
+	var out []string
+	for _, stack := range t.Stacks(tr) {
+		if head := t.Queue.Trains[t.HeadOf(stack)]; head.ID != tr.ID && !slices.Contains(out, joinNicks(head)) {
+			out = append(out, joinNicks(head))
+		}
+	}
+	return strings.Join(out, ", and ")
+}
+
+// overrule notes, once a turn, that By acts as an op.
+func (t *turn) overrule(what string) {
+	if !slices.ContainsFunc(t.effects, func(e Effect) bool { _, ok := e.(Overruled); return ok }) {
+		t.emit(Overruled{By: t.by.Nick, What: what})
+	}
 }
 
 // vote marks By's seat.
@@ -94,7 +122,7 @@ func (t *turn) depart(i int, stage, override string) error {
 	if !t.IsHead(i) {
 		return refuse("not up", "another train is in front of this one: wait for \"You're up\"")
 	}
-	if err := t.free(tr, todo); err != nil {
+	if err := t.free(tr, todo, stage); err != nil {
 		return err
 	}
 	if override == "" {
@@ -102,7 +130,7 @@ func (t *turn) depart(i int, stage, override string) error {
 			return err
 		}
 	}
-	tr.Runs, tr.Asked = stage, false
+	tr.Runs = stage
 	tr.Since, tr.Nudge = t.at, 0
 	for _, st := range todo {
 		if run := t.run(st.Name); run != nil { // STUCK, or free would have refused
@@ -161,15 +189,15 @@ func (t *turn) todo(tr Train, stage string) ([]Stack, error) {
 }
 
 // free refuses while a rollout of the train or of one of the stacks runs.
-func (t *turn) free(tr *Train, todo []Stack) error {
+func (t *turn) free(tr *Train, todo []Stack, stage string) error {
 	for _, st := range todo {
 		run := t.run(st.Name)
 		switch {
 		case run == nil:
-		case run.Stuck && tr != nil && run.Train == tr.ID:
+		case run.Stuck && tr != nil && run.Train == tr.ID && run.Stage == stage:
 			continue // the stage's command decides STUCK: see depart
 		case run.Stuck:
-			return refuse("stuck", "%s/%s is STUCK since %s, its hosts differ: .rollback %s or .%s by that train decides", run.Stack, run.Stage, clock(run.Since), run.Stack, run.Stage)
+			return refuse("stuck", "%s/%s is STUCK since %s, its hosts differ: `.rollback %s` or `.%s` by that train decides", run.Stack, run.Stage, clock(run.Since), run.Stack, run.Stage)
 		default:
 			return refuse("busy", "%s is busy: %s by %s since %s; .abort stops it", st.Name, run.Stage, run.By, clock(run.Since))
 		}
@@ -190,7 +218,7 @@ func (t *turn) gates(tr Train, stage string, todo []Stack) error {
 	for j, r := range tr.Riders {
 		switch {
 		case r.Mark == Uhoh:
-			return refuse("uhoh", "%s said uh-oh: %s.good, .leave or a .kick clears it", r.Nick, r.Nick+"'s ")
+			return refuse("uhoh", "%s said uh-oh: %s's .good or .leave, or a .kick, clears it", r.Nick, r.Nick)
 		case r.Mark != Good && j > 0:
 			missing = append(missing, r.Nick)
 		}
@@ -202,9 +230,12 @@ func (t *turn) gates(tr Train, stage string, todo []Stack) error {
 			continue
 		}
 		later = true
-		before := st.Stages[k-1].Name
+		before, way := st.Stages[k-1].Name, "."
+		if st.Stages[k-1].External {
+			way = ".at "
+		}
 		if ship := tr.ship(st.Name); ship == nil || !slices.Contains(ship.Green, before) {
-			return refuse("not green", "%s of %s is not green: .%s first", before, st.Name, before)
+			return refuse("not green", "%s of %s is not green: %s%s first", before, st.Name, way, before)
 		}
 	}
 	if later && len(missing) > 0 {
@@ -251,7 +282,7 @@ func (t *turn) mark(e At) error {
 	tr.Stage = stage
 	clearMarks(tr)
 	tr.Since, tr.Nudge = t.at, 0
-	t.emit(Marker{Train: tr.ID, Stage: stage, By: t.by.Nick, Proves: external})
+	t.emit(Marker{Train: tr.ID, Stage: stage, By: t.by.Nick, For: t.standsIn(*tr, ".at"), Proves: external})
 	return nil
 }
 
@@ -270,9 +301,23 @@ func (t *turn) ending(stack string) (int, error) {
 	}
 	i, err := t.pick(stack, "drive", may)
 	if r, ok := err.(*Refusal); ok && r.Code == "not in the queue" && len(t.Queue.Trains) > 0 {
-		return 0, refuse("not driver", "%s drives: only the driver can do that", t.Queue.Trains[0].Driver().Nick)
+		tr := t.Queue.Trains[0]
+		return 0, refuse("not driver", "%s drives the head train, up since %s: that is the driver's, a rider's when the driver has left, or anyone's when all riders have", tr.Driver().Nick, clock(tr.Up))
 	}
 	return i, err
+}
+
+// standsIn returns the driver in whose place By acts, "" when By drives. What an op does alone is noted.
+func (t *turn) standsIn(tr Train, what string) string {
+	j := t.seat(tr, t.by)
+	if j == 0 {
+		return ""
+	}
+	here := slices.ContainsFunc(tr.Riders, func(r Rider) bool { return !r.Gone })
+	if here && (j < 0 || !tr.Driver().Gone) {
+		t.overrule(what)
+	}
+	return tr.Driver().Nick
 }
 
 // done ends a train.
@@ -286,13 +331,15 @@ func (t *turn) done(e Done) error {
 		return refuse("rollout runs", "the rollout of %s runs: .done works when it has ended, .abort stops it", tr.Runs)
 	}
 	for _, st := range t.Stacks(tr) {
-		if run := t.run(st); run != nil && run.Train == tr.ID {
-			return refuse("rollout runs", "%s/%s is under way: .done works when it has ended", run.Stack, run.Stage)
+		if run := t.run(st); run != nil && run.Train == tr.ID && run.Stuck {
+			return refuse("stuck", "%s/%s is STUCK since %s, its hosts differ: `.rollback %s` goes back or `.%s` goes on, then .done", run.Stack, run.Stage, clock(run.Since), run.Stack, run.Stage)
+		} else if run != nil && run.Train == tr.ID {
+			return refuse("rollout runs", "%s/%s is under way since %s: .done works when it has ended", run.Stack, run.Stage, clock(run.Since))
 		}
 	}
-	over := Over{Train: tr.ID, Stacks: t.Stacks(tr), Riders: seats(tr), Up: tr.Up, By: t.by.Nick}
+	over := Over{Train: tr.ID, Stacks: t.Stacks(tr), Stage: tr.Stage, Riders: seats(tr), Up: tr.Up, By: t.by.Nick, For: t.standsIn(tr, ".done")}
 	for _, r := range tr.Riders {
-		if r.Mark != Good {
+		if r.Mark != Good && !t.is(r, t.by) {
 			over.NotGood = append(over.NotGood, r.Nick)
 		}
 	}
@@ -310,14 +357,14 @@ func (t *turn) heldFor(tr Train) string {
 	}
 	for _, r := range tr.Riders {
 		if r.Hold {
-			return fmt.Sprintf("%s holds the line with this train: %s's .unhold or .leave, or a .kick, frees it", r.Nick, r.Nick)
+			return fmt.Sprintf("%s holds the line with this train: .unhold or .leave by %s, or a .kick, frees it", r.Nick, r.Nick)
 		}
 	}
 	return ""
 }
 
 func describeHold(h Hold) string {
-	s := "held"
+	s := "the line is held"
 	if h.Stack != "" {
 		s = h.Stack + " is held"
 	}
@@ -334,6 +381,9 @@ func describeHold(h Hold) string {
 	if h.Stack != "" {
 		lift += " " + h.Stack
 	}
+	if h.Train != 0 {
+		lift += " by its riders (" + whoNames(h.Crew) + ") or an op"
+	}
 	return s + ": " + lift + " lifts it"
 }
 
@@ -348,20 +398,6 @@ func describe(w Who) string {
 }
 
 func joinNicks(tr Train) string { return strings.Join(nicks(tr), ", ") }
-
-func ordinal(n int) string {
-	switch {
-	case n == 0:
-		return "at the head"
-	case n%10 == 1 && n != 11:
-		return fmt.Sprintf("%dst", n)
-	case n%10 == 2 && n != 12:
-		return fmt.Sprintf("%dnd", n)
-	case n%10 == 3 && n != 13:
-		return fmt.Sprintf("%drd", n)
-	}
-	return fmt.Sprintf("%dth", n)
-}
 
 // short writes a duration as people say it: "45 s", "3 min", "2 h 5 min".
 func short(d time.Duration) string {
