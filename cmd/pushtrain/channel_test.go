@@ -128,6 +128,7 @@ func TestServerTrouble(t *testing.T) {
 	stop := startBot(t, cfg)
 	alice, bob := joined(t, server.Addr(), "alice"), joined(t, server.Addr(), "bob")
 	alice.Say("#push", ".join")
+	topic(boss, "alice")
 	bob.Say("#push", ".join")
 	topic(boss, "alice | bob")
 

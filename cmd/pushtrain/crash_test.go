@@ -68,7 +68,7 @@ func TestKilledBeforeCommit(t *testing.T) {
 	alice.Expect(`JOIN :?#push`)
 	alice.Expect(`alice: web/princess stopped, nothing live was touched`)
 	t.Logf("said so %.1f s after the restart", time.Since(start).Seconds())
-	topicNow(t, alice, `alice !! "slush"`)
+	topic(alice, `alice !! "slush"`)
 	code.write("test", 0o755, "#!/bin/sh\nexit 0\n")
 	code.commit("r2")
 	alice.Say("#push", ".princess")
@@ -76,14 +76,5 @@ func TestKilledBeforeCommit(t *testing.T) {
 	live, err := os.ReadFile(filepath.Join(hosts, "p1", "current", "parts", "1"))
 	if err != nil || strings.TrimSpace(string(live)) != "r2" {
 		t.Errorf("p1 serves %q, %v", live, err)
-	}
-}
-
-// topicNow asks the server for the topic.
-func topicNow(t testing.TB, c *irctest.Client, text string) {
-	t.Helper()
-	c.Send("TOPIC #push")
-	if got := c.Expect(` 332 \S+ #push :(.*)`)[1]; got != text {
-		t.Errorf("the topic is %q, want %q", got, text)
 	}
 }

@@ -149,8 +149,10 @@ func joined(t testing.TB, addr, nick string) *irctest.Client {
 	return c
 }
 
-// topic waits until the channel's topic is text.
+// topic waits until the channel's topic is text. It asks, so that one that has
+// been set already is seen too.
 func topic(c *irctest.Client, text string) {
+	c.Send("TOPIC #push")
 	c.ExpectFunc(irctest.Patience, "the topic "+text, func(line string) bool {
 		return strings.HasSuffix(line, " :"+text) && (strings.Contains(line, " TOPIC #push ") || strings.Contains(line, " 332 "))
 	})
