@@ -1,0 +1,77 @@
+package bot
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestOutbox(t *testing.T) {
+	at := time.Date(2013, 11, 23, 12, 0, 0, 0, time.UTC)
+	joined := func(n int) []answer {
+		var out []answer
+		for i := range n {
+			out = append(out, answer{fmt.Sprintf("p%d", i), "you ride", boarded})
+		}
+		return out
+	}
+	for _, c := range []struct {
+		name    string
+		answers []answer
+		lines   []line
+		busy    bool
+		after   time.Duration // between the first of them and flush
+		want    []string
+		left    bool // something still waits
+	}{
+		{name: "nothing"},
+		{name: "four go one by one", answers: joined(4), want: []string{"-p0- you ride", "-p1- you ride", "-p2- you ride", "-p3- you ride"}},
+		{name: "five are summed up", answers: joined(5), want: []string{"pushbot> 5 joined; .queue tells your place"}},
+		{name: "refusals are summed up with the last one", answers: []answer{
+			{"a", "no", refused}, {"b", "no", refused}, {"c", "no", refused}, {"d", "no", refused}, {"e", "you are in already", refused}},
+			want: []string{"pushbot> 5 were refused, the last (e): you are in already"}},
+		{name: "each kind for itself", answers: append(joined(5), answer{"bob", "no", refused}),
+			want: []string{"pushbot> 5 joined; .queue tells your place", "-bob- no"}},
+		{name: "listings are never summed up", answers: []answer{
+			{"a", "1", plain}, {"a", "2", plain}, {"a", "3", plain}, {"a", "4", plain}, {"a", "5", plain}},
+			want: []string{"-a- 1", "-a- 2", "-a- 3", "-a- 4", "-a- 5"}},
+		{name: "the same answer goes once", answers: []answer{{"a", "no", refused}, {"a", "no", refused}}, want: []string{"-a- no"}},
+		{name: "a busy link lets answers and lines with a key wait", busy: true, after: time.Second, answers: joined(1),
+			lines: []line{{"up 1", "alice: You're up"}, {"", "the line is held"}}, want: []string{"pushbot> the line is held"}, left: true},
+		{name: "but not for ever", busy: true, after: 2 * time.Second, answers: joined(1), lines: []line{{"up 1", "alice: You're up"}},
+			want: []string{"pushbot> alice: You're up", "-p0- you ride"}},
+		{name: "of two lines with a key the newer one is said", lines: []line{{"up 1", "alice: You're up"}, {"x", "x"}, {"up 1", "alice, bob: You're up"}},
+			want: []string{"pushbot> x", "pushbot> alice, bob: You're up"}},
+		{name: "lines without a key are all said", lines: []line{{"", "one"}, {"", "one"}}, want: []string{"pushbot> one", "pushbot> one"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var o outbox
+			for _, a := range c.answers {
+				o.answer(at, a)
+			}
+			for _, l := range c.lines {
+				o.say(at, l)
+			}
+			chat := &channel{busy: c.busy}
+			o.flush(at.Add(c.after), chat)
+			if got := chat.take(); !slices.Equal(got, c.want) {
+				t.Errorf("got  %q\nwant %q", got, c.want)
+			}
+			if o.empty() == c.left {
+				t.Errorf("something still waits: %v, want %v", !o.empty(), c.left)
+			}
+		})
+	}
+}
+
+// TestOutboxBound: a person who asks again and again does not fill the bot up.
+func TestOutboxBound(t *testing.T) {
+	var o outbox
+	for i := range 1000 {
+		o.answer(time.Time{}, answer{"alice", fmt.Sprint(i), plain})
+	}
+	if len(o.answers) != maxPlain {
+		t.Errorf("%d listings wait, want at most %d", len(o.answers), maxPlain)
+	}
+}
