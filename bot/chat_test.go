@@ -22,7 +22,21 @@ type channel struct {
 	echoes    []irc.Event
 }
 
-// note records a line. The channel's other methods end up here.
+// set changes what the server does or the channel shows.
+func (c *channel) set(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f()
+}
+
+// shown is the topic, who set it, and whether the bot can write another one now.
+func (c *channel) shown() (text, by string, writable bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.topic, c.by, !c.locked && !c.busy && !c.held
+}
+
+// note records a line.
 func (c *channel) note(line string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -38,16 +52,18 @@ func (c *channel) take() []string {
 }
 
 func (c *channel) SetTopic(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.busy {
 		c.waiting = &text
 		return
 	}
-	c.note(fmt.Sprintf("topic    %s", text))
+	c.said = append(c.said, "topic    "+text)
 	e := irc.Event(irc.Refused{Command: "TOPIC", Code: 482, Text: "You're not channel operator"})
 	if !c.locked {
 		if c.cut > 0 && len(text) > c.cut {
 			text = text[:c.cut]
-			c.note("(cut to) " + text)
+			c.said = append(c.said, "(cut to) "+text)
 		}
 		c.topic, c.by = text, "pushbot"
 		e = irc.Topic{Text: text, By: irc.Who{Nick: "pushbot", User: "pb", Host: "bot.example"}, Own: true, Exists: true}
@@ -65,25 +81,31 @@ func (c *channel) Notice(_ irc.Priority, nick, text string) {
 	c.note(fmt.Sprintf("-%s- %s", nick, text))
 }
 
-// Waiting is only asked by the bot's own goroutine, and set while that one is idle.
 func (c *channel) Waiting() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.busy {
 		return 1
 	}
 	return 0
 }
 
-// setBusy is called while the bot is idle.
+// setBusy makes the link busy, or free again: then the newest topic goes.
 func (c *channel) setBusy(busy bool) {
+	c.mu.Lock()
 	c.busy = busy
-	if text := c.waiting; !busy && text != nil {
-		c.waiting = nil
+	text := c.waiting
+	c.waiting = nil
+	c.mu.Unlock()
+	if text != nil {
 		c.SetTopic(*text)
 	}
 }
 
-// release lets the echoes come, in order. It is called while the bot is idle.
+// release lets the echoes come, in order.
 func (c *channel) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.held = false
 	for _, e := range c.echoes {
 		c.bot.inbox <- e

@@ -139,7 +139,8 @@ func (s *stage) comeOnline() {
 	}
 	s.online = true
 	s.see(hello)
-	s.see(irc.Topic{Text: s.chat.topic, By: irc.Who{Nick: s.chat.by}, OnJoin: true, Exists: s.chat.topic != ""})
+	text, by, _ := s.chat.shown()
+	s.see(irc.Topic{Text: text, By: irc.Who{Nick: by}, OnJoin: true, Exists: text != ""})
 	synctest.Wait()
 }
 
@@ -227,13 +228,24 @@ func (s *stage) rollout(t deploy.Target, how, what string) error {
 	return fmt.Errorf("it never ends")
 }
 
+// running is the rollout of a target that is under way.
 func (s *stage) running(t deploy.Target) (deploy.Rollout, bool) {
+	synctest.Wait()
+	defer s.settled()
 	for _, r := range s.bot.book.Open {
 		if r.Target == t && r.State != deploy.Stuck {
 			return r, true
 		}
 	}
 	return deploy.Rollout{}, false
+}
+
+// settled lets the bot go on after its state was read: what it does next happens after the reading.
+func (s *stage) settled() {
+	if _, err := s.bot.Ask(s.t.Context(), Request{Do: "queue"}, func(Reply) {}); err != nil {
+		s.t.Error(err)
+	}
+	synctest.Wait()
 }
 
 // directive sets up a scene.
@@ -329,13 +341,13 @@ func (s *stage) event(text string) error {
 		s.comeOnline()
 		return nil
 	case "the channel empties":
-		s.chat.topic, s.chat.by = "", ""
+		s.chat.set(func() { s.chat.topic, s.chat.by = "", "" })
 		return nil
 	case "+t without op":
-		s.chat.locked = true
+		s.chat.set(func() { s.chat.locked = true })
 		return nil
 	case "pushbot is opped":
-		s.chat.locked = false
+		s.chat.set(func() { s.chat.locked = false })
 		s.see(irc.Rights{Op: true, TopicLock: true})
 		return nil
 	case "the link is busy":
@@ -346,15 +358,15 @@ func (s *stage) event(text string) error {
 		time.Sleep(250 * time.Millisecond)
 		return nil
 	case "the echo waits":
-		s.chat.held = true
+		s.chat.set(func() { s.chat.held = true })
 		return nil
 	case "the echo comes":
 		s.chat.release()
 		return nil
 	}
 	if n, ok := strings.CutPrefix(text, "the server cuts topics at "); ok {
-		var err error
-		s.chat.cut, err = strconv.Atoi(n)
+		bytes, err := strconv.Atoi(n)
+		s.chat.set(func() { s.chat.cut = bytes })
 		return err
 	}
 	if n, ok := strings.CutSuffix(text, " people say .join"); ok {
@@ -387,7 +399,7 @@ func (s *stage) deed(nick, what string) error {
 		if s.online {
 			who = s.here(nick)
 		}
-		s.chat.topic, s.chat.by = text, nick
+		s.chat.set(func() { s.chat.topic, s.chat.by = text, nick })
 		s.see(irc.Topic{Text: text, By: who, Exists: text != ""})
 		return nil
 	}

@@ -105,11 +105,14 @@ func play(t *testing.T, scene string) string {
 // checkTopic: whatever happened, the channel shows the queue if the bot can write.
 func (s *stage) checkTopic(line string) {
 	s.t.Helper()
-	if s.bot == nil || !s.online || s.chat.locked || s.chat.busy || s.chat.held {
+	text, _, writable := s.chat.shown()
+	if s.bot == nil || !s.online || !writable {
 		return
 	}
-	if want := s.bot.train.Topic(); s.chat.topic != want {
-		s.t.Errorf("after %q the channel shows\n  %s\nand the queue is\n  %s", line, s.chat.topic, want)
+	synctest.Wait()
+	defer s.settled()
+	if want := s.bot.train.Topic(); text != want {
+		s.t.Errorf("after %q the channel shows\n  %s\nand the queue is\n  %s", line, text, want)
 	}
 }
 

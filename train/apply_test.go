@@ -33,7 +33,7 @@ func inputs(t *rapid.T, s State) Input {
 	var e Event
 	switch rapid.IntRange(0, 19).Draw(t, "what") {
 	case 0, 1, 2, 3:
-		j := Join{Stack: stack.Draw(t, "stack"), AskMe: rapid.Bool().Draw(t, "askme"), Message: text.Draw(t, "msg")}
+		j := Join{Stack: stack.Draw(t, "stack"), AskMe: rapid.Bool().Draw(t, "askme"), Hold: rapid.IntRange(0, 5).Draw(t, "hold") == 0, Message: text.Draw(t, "msg")}
 		switch rapid.IntRange(0, 4).Draw(t, "where") {
 		case 0:
 			j.With = who.Draw(t, "with")
@@ -60,7 +60,7 @@ func inputs(t *rapid.T, s State) Input {
 	case 11:
 		e = Done{}
 	case 12:
-		e = rapid.SampledFrom([]Event{Abort{}, Rollback{Why: "bad"}, Kick{Nick: who.Draw(t, "kick")}, Note{Text: text.Draw(t, "note")}}).Draw(t, "stop")
+		e = rapid.SampledFrom([]Event{Abort{}, Rollback{Why: "bad"}, Rollback{Stack: "web", Stage: "princess"}, Kick{Nick: who.Draw(t, "kick")}, Note{Text: text.Draw(t, "note")}}).Draw(t, "stop")
 	case 13:
 		e = rapid.SampledFrom([]Event{Halt{Stack: "config"}, Halt{Why: "db"}, Lift{}}).Draw(t, "hold")
 	case 14:

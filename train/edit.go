@@ -79,7 +79,11 @@ func (t *turn) see(text string) {
 func (t *turn) base(n Notation, want Queue, away bool) Queue {
 	var texts []string
 	if away {
-		texts = append(texts, t.Own...)
+		unread := slices.Index(t.Own, t.Channel())
+		if unread < 0 {
+			unread = min(len(t.Own), 1)
+		}
+		texts = append(texts, t.Own[:unread]...)
 	}
 	for i, s := range t.Seen {
 		if i > 0 && (away || t.at.Sub(t.Seen[i-1].At) > raceWindow) {
