@@ -116,9 +116,10 @@ func (s *stage) stop() {
 	if s.leave == nil {
 		return
 	}
-	s.fleet.cut()
 	s.leave()
 	s.leave = nil
+	synctest.Wait() // it takes no answers any more: what is under way stays open
+	s.fleet.cut()
 	if err := <-s.errs; err != nil {
 		s.t.Errorf("the bot ended: %v", err)
 	}
@@ -187,12 +188,16 @@ func (s *stage) do(line string) error {
 
 // shell asks as `pushtrain` does.
 func (s *stage) shell(r Request) error {
+	var replies []string
 	exit, err := s.bot.Ask(s.t.Context(), r, func(r Reply) {
 		if r.Line != "" {
-			s.chat.note("$ " + r.Line)
+			replies = append(replies, "$ "+r.Line)
 		}
 	})
-	s.chat.note(fmt.Sprintf("$ exit %d", exit))
+	synctest.Wait() // the channel hears of it first, so that each scene is always the same
+	for _, line := range append(replies, fmt.Sprintf("$ exit %d", exit)) {
+		s.chat.note(line)
+	}
 	return err
 }
 
