@@ -20,7 +20,9 @@ import (
 func (b *Bot) tell(by train.Who, e train.Effect) {
 	switch e := e.(type) {
 	case train.Boarded:
-		b.answer(by.Nick, boarded, b.boardedText(e))
+		if e.Place > 0 || e.Size == 1 { // else the channel hears who is up
+			b.answer(by.Nick, boarded, b.boardedText(e))
+		}
 	case train.Up:
 		b.tellUp(by, e)
 	case train.EveryoneReady:

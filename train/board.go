@@ -15,13 +15,12 @@ func (t *turn) cap() int {
 
 // join takes a seat: see Join, and DESIGN §4 for where.
 func (t *turn) join(e Join) error {
-	stack := t.Rules.Default()
-	if e.Stack != "" {
-		s, ok := t.Rules.Find(e.Stack)
-		if !ok {
-			return refuse("no such stack", "there is no stack %s: it is one of %s", e.Stack, t.stackNames())
-		}
-		stack = s.Name
+	stack, err := t.stackNamed(e.Stack)
+	if err != nil {
+		return err
+	}
+	if stack == "" {
+		stack = t.Rules.Default()
 	}
 	r := Rider{Nick: t.by.Nick, AskMe: e.AskMe, Hold: e.Hold, Who: t.by.identity(), Joined: t.at}
 	if stack != t.Rules.Default() {
@@ -254,12 +253,19 @@ func (t *turn) company(tr Train) string {
 	return ", with " + strings.Join(others, ", ")
 }
 
-func (t *turn) stackNames() string {
-	var out []string
-	for _, s := range t.Rules.Stacks {
-		out = append(out, s.Name)
+// stackNamed returns the stack that a name or an alias means; "" stays "".
+func (t *turn) stackNamed(word string) (string, error) {
+	if word == "" {
+		return "", nil
 	}
-	return strings.Join(out, ", ")
+	if s, ok := t.Rules.Find(word); ok {
+		return s.Name, nil
+	}
+	var names []string
+	for _, s := range t.Rules.Stacks {
+		names = append(names, s.Name)
+	}
+	return "", refuse("no such stack", "there is no stack %s: it is one of %s", word, strings.Join(names, ", "))
 }
 
 // whereabouts says in a few words how far a train is.

@@ -6,14 +6,11 @@ import (
 
 // halt holds the line, or one lane.
 func (t *turn) halt(e Halt) error {
-	h := Hold{Why: CleanMessage(e.Why), By: t.by.Nick, Since: t.at}
-	if e.Stack != "" {
-		s, ok := t.Rules.Find(e.Stack)
-		if !ok {
-			return refuse("no such stack", "there is no stack %s: it is one of %s", e.Stack, t.stackNames())
-		}
-		h.Stack = s.Name
+	stack, err := t.stackNamed(e.Stack)
+	if err != nil {
+		return err
 	}
+	h := Hold{Stack: stack, Why: CleanMessage(e.Why), By: t.by.Nick, Since: t.at}
 	for _, o := range t.Queue.Holds {
 		if o.Stack == h.Stack {
 			return refuse("held", "%s", describeHold(o))
@@ -26,13 +23,9 @@ func (t *turn) halt(e Halt) error {
 
 // lift ends the holds of a stack, or all that By may lift.
 func (t *turn) lift(e Lift) error {
-	stack := ""
-	if e.Stack != "" {
-		s, ok := t.Rules.Find(e.Stack)
-		if !ok {
-			return refuse("no such stack", "there is no stack %s: it is one of %s", e.Stack, t.stackNames())
-		}
-		stack = s.Name
+	stack, err := t.stackNamed(e.Stack)
+	if err != nil {
+		return err
 	}
 	var kept []Hold
 	var refused error

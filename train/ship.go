@@ -8,10 +8,11 @@ import (
 // shipByShell starts a rollout from the shell: for the lane's head train if there
 // is one, and then by its driver or over the gates; else without a train.
 func (t *turn) shipByShell(e Ship) error {
-	st, ok := t.Rules.Find(e.Stack)
-	if !ok {
-		return refuse("no such stack", "there is no stack %s: it is one of %s", e.Stack, t.stackNames())
+	name, err := t.stackNamed(e.Stack)
+	if err != nil {
+		return err
 	}
+	st, _ := t.Rules.Find(name)
 	k := slices.IndexFunc(st.Stages, func(g Stage) bool { return g.Name == e.Stage })
 	switch {
 	case k < 0:
@@ -159,13 +160,9 @@ func (t *turn) arrive(tr *Train, run Run, out Outcome) {
 // abort stops what runs for a train of By's.
 func (t *turn) abort(e Abort) error {
 	var stopped []Run
-	stack := ""
-	if e.Stack != "" {
-		s, ok := t.Rules.Find(e.Stack)
-		if !ok {
-			return refuse("no such stack", "there is no stack %s: it is one of %s", e.Stack, t.stackNames())
-		}
-		stack = s.Name
+	stack, err := t.stackNamed(e.Stack)
+	if err != nil {
+		return err
 	}
 	var other *Run
 	for k, run := range t.Busy {
@@ -327,15 +324,14 @@ func (t *turn) headNames(stack string) string {
 
 // undoes is the stage that e takes back.
 func (t *turn) undoes(e Rollback) (stack, stage string, err error) {
-	stack = t.Rules.Default()
-	if e.Stack != "" {
-		s, ok := t.Rules.Find(e.Stack)
-		if !ok {
-			return "", "", refuse("no such stack", "there is no stack %s: it is one of %s", e.Stack, t.stackNames())
+	if stack, err = t.stackNamed(e.Stack); err != nil {
+		return "", "", err
+	}
+	if stack == "" {
+		stack = t.Rules.Default()
+		if l := t.latest(func(l Live) bool { return t.mayRollback(l.Stack, &l) }); l != nil {
+			stack = l.Stack
 		}
-		stack = s.Name
-	} else if l := t.latest(func(l Live) bool { return t.mayRollback(l.Stack, &l) }); l != nil {
-		stack = l.Stack
 	}
 	stage = e.Stage
 	if stage == "" {

@@ -10,12 +10,9 @@ import (
 // pick finds the one train that a command of By means: the started or head train,
 // of the stack if one is named, in which has holds. role completes "you … no train".
 func (t *turn) pick(stack, role string, has func(Train) bool) (int, error) {
-	if stack != "" {
-		s, ok := t.Rules.Find(stack)
-		if !ok {
-			return 0, refuse("no such stack", "there is no stack %s: it is one of %s", stack, t.stackNames())
-		}
-		stack = s.Name
+	stack, err := t.stackNamed(stack)
+	if err != nil {
+		return 0, err
 	}
 	var at []int
 	for i, tr := range t.Queue.Trains {
