@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -31,7 +32,7 @@ func checkCommand(o *options) *cobra.Command {
 						if err != nil {
 							return err // unreachable: the stage is from the same configuration
 						}
-						where = fmt.Sprint(len(hosts), " hosts: ", hosts)
+						where = "to " + strings.Join(hosts, ", ")
 					}
 					fmt.Fprintf(out, "  %s/%s  %s\n", s.Name, g.Name, where)
 				}

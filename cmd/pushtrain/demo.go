@@ -15,12 +15,13 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"pushtrain/bot"
 	"pushtrain/bot/ircd"
 )
 
 // demoCommand runs everything in one process on loopback: an IRC server, four
 // hosts that are folders, a site and its repository, and the bot itself.
-func demoCommand(o *options) *cobra.Command {
+func demoCommand() *cobra.Command {
 	var play string
 	var lasts time.Duration
 	c := &cobra.Command{
@@ -35,15 +36,16 @@ func demoCommand(o *options) *cobra.Command {
 				ctx, cancel = context.WithTimeout(ctx, lasts)
 				defer cancel()
 			}
-			return runDemo(ctx, c.OutOrStdout(), o, play == "yes")
+			return runDemo(ctx, c.OutOrStdout(), play == "yes")
 		},
 	}
-	c.Flags().StringVar(&play, "play", "yes", "whether alice and bob play a push: yes or no")
-	c.Flags().DurationVar(&lasts, "for", 0, "end after this long (default: stay)")
+	c.Flags().StringVar(&play, "play", "yes", "whether alice and bob play a push: `yes or no`")
+	c.Flags().DurationVar(&lasts, "for", 0, "end after this `TIME`, such as 60s (default: stay)")
 	return c
 }
 
-func runDemo(ctx context.Context, out io.Writer, o *options, play bool) (err error) {
+// runDemo runs the demo until ctx ends and leaves nothing behind.
+func runDemo(ctx context.Context, out io.Writer, play bool) (err error) {
 	if err := needTools("git", "rsync"); err != nil {
 		return err
 	}
@@ -65,56 +67,63 @@ func runDemo(ctx context.Context, out io.Writer, o *options, play bool) (err err
 	if err != nil {
 		return err
 	}
-	cfgPath := filepath.Join(dir, "config.yaml")
-	if err := os.WriteFile(cfgPath, []byte(demoConfig(dir, server.Addr())), 0o644); err != nil {
+	defer web.Close()
+	path := demoConfigPath(dir)
+	if err := os.WriteFile(path, []byte(demoConfig(dir, server.Addr())), 0o644); err != nil {
 		return fmt.Errorf("write the demo's configuration: %w", err)
 	}
-	cfg, err := loadConfigFile(cfgPath)
+	cfg, err := loadConfigFile(path)
 	if err != nil {
 		return err
 	}
+
 	ctx, stop := context.WithCancel(ctx)
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	defer stop()
-
-	httpServer := &http.Server{Handler: demoHosts(filepath.Join(dir, "hosts")), ReadHeaderTimeout: 5 * time.Second}
-	parts.Go(func() { _ = httpServer.Serve(web) }) // ends with ErrServerClosed below
-	context.AfterFunc(ctx, func() { httpServer.Close() })
-	ended, ready := make(chan error, 1), make(chan struct{})
+	pages := &http.Server{Handler: demoHosts(filepath.Join(dir, "hosts")), ReadHeaderTimeout: 5 * time.Second}
+	parts.Go(func() { _ = pages.Serve(web) }) // ends with ErrServerClosed, by the next line
+	context.AfterFunc(ctx, func() { pages.Close() })
+	ready, ended := make(chan struct{}), make(chan error, 1)
 	parts.Go(func() {
 		ended <- serveBot(ctx, cfg, zerolog.Nop(), func() { close(ready) })
 		stop()
 	})
-	host, port, _ := net.SplitHostPort(server.Addr())
-	fmt.Fprintf(out, `pushtrain demo: everything on loopback, nothing outlives it
-
-  irc    %s:%s #push     irssi -c %s -p %s -n you, then /join #push
-                                or in WeeChat: /server add demo %s/%s -notls, /connect demo, /join #push
-  hosts  http://%s/web1/   princess1, web1, web2, web3: folders under %s
-  shell  %s -c %s status
-
-`, host, port, host, port, host, port, web.Addr(), filepath.Join(dir, "hosts"), os.Args[0], cfgPath)
+	fmt.Fprint(out, demoWelcome(dir, server.Addr(), web.Addr().String()))
+	p := demoPlay{out: out, irc: server.Addr(), web: "http://" + web.Addr().String(), site: site, start: time.Now()}
 	select {
 	case <-ready:
+		err = playDemo(ctx, cfg, &p, play)
 	case <-ctx.Done():
 	}
+	if ctx.Err() != nil {
+		err = nil // it was told to end, or the bot's end below says why
+	} else if err == nil {
+		fmt.Fprint(out, demoYourTurn)
+		<-ctx.Done()
+	}
+	stop()
+	return errors.Join(err, <-ended)
+}
+
+// playDemo brings the first release to all hosts, plays a push if asked to, and
+// leaves a change for the newcomer to ship.
+func playDemo(ctx context.Context, cfg Config, p *demoPlay, play bool) error {
+	for _, stage := range []string{"princess", "prod"} {
+		said := ""
+		req := bot.Request{Do: "deploy", By: "demo", Stack: "web", Stage: stage, Follow: true}
+		code, err := bot.Call(ctx, cfg.StateDir, req, func(r bot.Reply) { said += r.Line + "\n" })
+		if err != nil || code != 0 {
+			return fmt.Errorf("bring the first release to %s: exit %d, %w\n%s", stage, code, err, said)
+		}
+	}
+	p.show(ctx)
 	if play {
-		p := demoPlay{out: out, irc: server.Addr(), web: "http://" + web.Addr().String(), site: site, start: time.Now()}
-		if err := p.run(ctx); err != nil && ctx.Err() == nil {
+		if err := p.run(ctx); err != nil {
 			return fmt.Errorf("play a push: %w", err)
 		}
 	}
-	if ctx.Err() == nil {
-		fmt.Fprintln(out, "\nNow you: join #push and type .join, .princess, .good, .prod, .done; .help says more. Ctrl-C ends the demo.")
-	}
-	<-ctx.Done()
-	select {
-	case err := <-ended:
-		return err
-	default:
-		return nil
-	}
+	return p.site.edit("your own change")
 }
 
 // listenIRC takes IRC's usual port, or any free one.
@@ -129,6 +138,7 @@ func listenIRC() (*ircd.Server, error) {
 	return s, nil
 }
 
+// listenOr takes addr, or any free port.
 func listenOr(addr string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -138,55 +148,4 @@ func listenOr(addr string) (net.Listener, error) {
 		return nil, fmt.Errorf("open the demo's web server: %w", err)
 	}
 	return l, nil
-}
-
-func demoConfig(dir, irc string) string {
-	return fmt.Sprintf(`irc:
-  server: %q
-  tls: false
-  nick: pushbot
-  channel: "#push"
-stacks:
-  - name: web
-    root: %[2]s/hosts/none/web
-    source: {repo: %[2]s/site, branch: main, build: [./build], tree: dist}
-    drain: 1s
-    stages:
-      - name: princess
-        hosts: [{name: princess1, local: true, root: %[2]s/hosts/princess1}]
-        test: [./test]
-      - name: prod
-        hosts:
-          - {name: web1, local: true, root: %[2]s/hosts/web1}
-          - {name: web2, local: true, root: %[2]s/hosts/web2}
-          - {name: web3, local: true, root: %[2]s/hosts/web3}
-state_dir: %[2]s/state
-`, irc, dir)
-}
-
-// demoHosts serves /HOST/… through the host's current. The link is resolved once
-// a request, so that a request sees one release whole.
-func demoHosts(root string) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{host}/{path...}", func(w http.ResponseWriter, r *http.Request) {
-		hosts, err := os.OpenRoot(root)
-		if err != nil {
-			http.NotFound(w, r)
-			return
-		}
-		defer hosts.Close()
-		side, err := hosts.Readlink(filepath.Join(r.PathValue("host"), "current"))
-		if err != nil {
-			http.NotFound(w, r)
-			return
-		}
-		tree, err := hosts.OpenRoot(filepath.Join(r.PathValue("host"), side))
-		if err != nil {
-			http.NotFound(w, r)
-			return
-		}
-		defer tree.Close()
-		http.StripPrefix("/"+r.PathValue("host"), http.FileServerFS(tree.FS())).ServeHTTP(w, r)
-	})
-	return mux
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -24,17 +25,17 @@ func initCommand() *cobra.Command {
 			if len(args) > 0 {
 				path = args[0]
 			}
-			text := initTemplate
+			fill := []string{"{tls}", fmt.Sprint(tls)}
 			for name, value := range v {
-				text = strings.ReplaceAll(text, "{"+name+"}", *value)
+				fill = append(fill, "{"+name+"}", quoteYAML(*value))
 			}
-			text = strings.ReplaceAll(text, "{tls}", fmt.Sprint(tls))
+			text := strings.NewReplacer(fill...).Replace(initTemplate)
 			if _, problems := loadConfig(path, []byte(text)); len(problems) > 0 {
-				return &exitError{exitUsage, &ConfigError{problems}}
+				return initError(problems)
 			}
 			f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 			if errors.Is(err, os.ErrExist) {
-				return exit(exitUsage, "init: %s exists: name another file", path)
+				return exit(exitUsage, "init: %s exists and was left as it is: name another file, `pushtrain init FILE`", path)
 			}
 			if err != nil {
 				return exit(exitFailed, "init: %w", err)
@@ -64,4 +65,23 @@ func initCommand() *cobra.Command {
 	}
 	c.Flags().BoolVar(&tls, "tls", true, "encrypt the link to the IRC server")
 	return c
+}
+
+// quoteYAML writes any text as a double-quoted YAML scalar: JSON's strings are.
+func quoteYAML(text string) string {
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // unreachable: every string can be JSON
+	}
+	return string(quoted)
+}
+
+// initError says what is wrong with the values given, without a place in a file
+// that does not exist.
+func initError(problems []Problem) error {
+	var lines []string
+	for _, p := range problems {
+		lines = append(lines, p.Key+": "+p.Text)
+	}
+	return exit(exitUsage, "init: nothing was written: %s", strings.Join(lines, "; "))
 }

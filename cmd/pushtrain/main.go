@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -51,7 +52,7 @@ func main() {
 
 // run is the whole program but for os.Exit.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := withSignals(context.Background())
 	defer stop()
 	root := newRoot()
 	root.SetArgs(args)
@@ -59,20 +60,41 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	var e *exitError
-	switch {
-	case err == nil:
+	if err == nil {
 		return 0
-	case errors.As(err, &e):
-		if e.err != nil {
-			fmt.Fprintln(stderr, "pushtrain:", e.err)
-		}
-		return e.code
-	case ctx.Err() != nil:
-		return exitInterrupted
 	}
-	fmt.Fprintln(stderr, "pushtrain:", err)
-	return exitUsage // what is left are cobra's own: unknown command, flag, number of arguments
+	code, silent := exitFailed, false
+	var e *exitError
+	if errors.As(err, &e) {
+		code, silent = e.code, e.err == nil
+	}
+	var mistakes *ConfigError
+	switch {
+	case silent:
+	case errors.As(err, &mistakes):
+		fmt.Fprintln(stderr, err) // each line begins with its place, as editors read it
+	default:
+		fmt.Fprintln(stderr, "pushtrain:", err)
+	}
+	return code
+}
+
+// withSignals ends the context at the first interrupt, termination or hang-up; the
+// second one kills. A reader of our output that goes away is an error of that
+// write, not our end: a rollout goes on without it.
+func withSignals(parent context.Context) (context.Context, context.CancelFunc) {
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup(1) wants to outlive the terminal
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(parent, ends...)
+	context.AfterFunc(ctx, stop)
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE)
+	return ctx, func() {
+		signal.Stop(pipe)
+		stop()
+	}
 }
 
 // options are the flags that every command has.
@@ -87,25 +109,98 @@ type options struct {
 func newRoot() *cobra.Command {
 	var o options
 	root := &cobra.Command{
-		Use:           "pushtrain",
-		Short:         "An IRC bot that runs the push train, and the deploy engine behind it",
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Args:          cobra.NoArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		Use:                        "pushtrain",
+		Short:                      "An IRC bot that runs the push train, and the deploy engine behind it",
+		Long:                       rootHelp,
+		SilenceUsage:               true,
+		SilenceErrors:              true,
+		SuggestionsMinimumDistance: 2,
+		Args:                       knownCommand,
+		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	root.SetFlagErrorFunc(usageError)
 	f := root.PersistentFlags()
-	f.StringVarP(&o.config, "config", "c", "", "configuration file")
+	f.StringVarP(&o.config, "config", "c", "", "`FILE` with the configuration")
 	f.BoolVar(&o.json, "json", false, "answer in JSON")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "say only what went wrong")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more")
 	root.AddCommand(
-		runCommand(&o), demoCommand(&o), initCommand(), checkCommand(&o),
+		runCommand(&o), demoCommand(), initCommand(), checkCommand(&o),
 		deployCommand(&o), rollbackCommand(&o), abortCommand(&o), holdCommand(&o), unholdCommand(&o), logCommand(&o),
 		statusCommand(&o), queueCommand(&o), statsCommand(&o), restoreCommand(&o),
 		versionCommand(), hostCommand(),
 	)
+	root.SetHelpCommand(helpCommand())
+	root.InitDefaultCompletionCmd()
+	explainArgs(root)
 	return root
+}
+
+// explainArgs has every command below parent say how it is used when it is given
+// the wrong arguments.
+func explainArgs(parent *cobra.Command) {
+	for _, c := range parent.Commands() {
+		explainArgs(c)
+		args := c.Args
+		if args == nil {
+			continue // unreachable: all commands have one
+		}
+		c.Args = func(c *cobra.Command, given []string) error {
+			if err := args(c, given); err != nil {
+				return usageError(c, err)
+			}
+			return nil
+		}
+	}
+}
+
+const rootHelp = `An IRC bot that runs the push train, and the deploy engine behind it.
+
+  pushtrain demo                      see it work, on this machine alone
+  pushtrain init                      write a configuration to start from
+  pushtrain check                     say all that is wrong with it
+  pushtrain run                       the bot
+
+The configuration is --config FILE, else $PUSHTRAIN_CONFIG, ./config.yaml,
+$XDG_CONFIG_HOME/pushtrain/config.yaml or /etc/pushtrain/config.yaml.
+
+Exit codes: 0 done; 1 failed, the hosts serve what they served before; 2 usage;
+3 needs a look; 4 not now: held, busy, not your turn; 69 a tool or host is missing;
+78 the configuration is wrong; 130 interrupted.`
+
+// usageError completes what is wrong with a command line by how it is right.
+func usageError(c *cobra.Command, err error) error {
+	return exit(exitUsage, "%w\nusage: %s; %s -h says more", err, c.UseLine(), c.CommandPath())
+}
+
+// knownCommand refuses a word that is no command, with those that are near.
+func knownCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	near := ""
+	if names := root.SuggestionsFor(args[0]); len(names) > 0 {
+		near = "did you mean " + strings.Join(names, " or ") + "? "
+	}
+	return exit(exitUsage, "there is no command %s: %s`pushtrain help` lists them all", args[0], near)
+}
+
+// helpCommand is cobra's, but for a word that is no command: that is a mistake.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Explain a command", Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			found, rest, err := c.Root().Find(args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
+				return knownCommand(c.Root(), rest)
+			}
+			found.InitDefaultHelpFlag()
+			return found.Help()
+		},
+	}
 }
 
 func versionCommand() *cobra.Command {

@@ -21,6 +21,7 @@ func TestScripts(t *testing.T) {
 	needForTest(t, "rsync", "rsync")
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata/script",
-		Setup: func(env *testscript.Env) error { env.Setenv("GIT_CONFIG_GLOBAL", os.DevNull); return nil },
+		Setup: scriptEnv,
+		Cmds:  scriptCommands(),
 	})
 }

@@ -14,48 +14,48 @@ import (
 )
 
 // progress shows a rollout: on a terminal one line a host that is redrawn, else
-// one line an event; with json one object an event.
+// one line an event; with json one object an event; when quiet only what went wrong.
 type progress struct {
-	out   io.Writer
-	json  bool
-	quiet bool
-	live  bool // a terminal: redraw
-	hosts []string
-	state map[string]string
-	drawn int // lines on the screen that are redrawn
+	out, errs io.Writer
+	json      bool
+	quiet     bool
+	live      bool // out is a terminal: redraw
+	hosts     []string
+	state     map[string]string
+	drawn     int    // lines on the screen that are redrawn
+	last      string // the line before this one
 }
 
-func newProgress(out io.Writer, o *options) *progress {
+func newProgress(out, errs io.Writer, o *options) *progress {
 	f, ok := out.(*os.File)
 	live := ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
-	return &progress{out: out, json: o.json, quiet: o.quiet, live: live && !o.json, state: map[string]string{}}
+	return &progress{out: out, errs: errs, json: o.json, quiet: o.quiet, live: live, state: map[string]string{}}
 }
 
 func (p *progress) show(r bot.Reply) {
 	switch {
 	case p.json:
 		_ = json.NewEncoder(p.out).Encode(r) // a closed pipe is the reader's choice
-	case r.Over:
-		p.drawn = 0
-	case p.quiet:
-	case r.Host == "":
+	case r.Over && p.quiet && r.Exit != 0:
+		fmt.Fprintln(p.errs, "pushtrain:", p.last)
+	case r.Host == "" && r.Line != "":
+		p.last = r.Line
 		p.line(r.Line)
-	case !p.live:
-		if r.Line != "" {
-			p.line(r.Host + ": " + r.Line)
-		}
-	default:
+	case r.Over || p.quiet || r.Host == "":
+	case p.live:
 		p.host(r)
+	case r.Line != "":
+		p.line(r.Host + ": " + r.Line)
 	}
 }
 
 // line prints above the hosts' lines.
 func (p *progress) line(text string) {
-	if text == "" {
+	if p.quiet {
 		return
 	}
 	p.up()
-	fmt.Fprintln(p.out, text+p.clear())
+	fmt.Fprintln(p.out, strings.ReplaceAll(text, "\n", p.clear()+"\n")+p.clear())
 	p.draw()
 }
 
@@ -64,9 +64,9 @@ func (p *progress) host(r bot.Reply) {
 		p.hosts = append(p.hosts, r.Host)
 	}
 	text := r.Line
-	if r.Percent >= 0 && r.Line == "" {
-		n := r.Percent / 5
-		text = fmt.Sprintf("%s%s %3d%%", strings.Repeat("#", n), strings.Repeat("-", 20-n), r.Percent)
+	if text == "" {
+		done := min(max(r.Percent, 0), 100)
+		text = fmt.Sprintf("%3d%% %s%s", done, strings.Repeat("#", done/5), strings.Repeat("-", 20-done/5))
 	}
 	p.state[r.Host] = text
 	p.up()
@@ -86,20 +86,44 @@ func (p *progress) clear() string {
 	return ""
 }
 
+// draw writes the hosts' lines. No line is wider than the terminal, and there are
+// fewer than it has rows: the way up counts rows.
 func (p *progress) draw() {
 	p.drawn = 0
 	if !p.live {
 		return
 	}
-	width := 79
-	if f, ok := p.out.(*os.File); ok {
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 10 {
-			width = w - 1
+	width, height := 80, 24
+	if w, h, err := term.GetSize(int(p.out.(*os.File).Fd())); err == nil && w > 10 && h > 3 {
+		width, height = w, h
+	}
+	shown := p.hosts
+	if len(shown) > height-1 {
+		shown = shown[:height-2]
+	}
+	for _, h := range shown {
+		p.row(fmt.Sprintf("  %-16s %s", h, p.state[h]), width)
+	}
+	if rest := len(p.hosts) - len(shown); rest > 0 {
+		p.row(fmt.Sprintf("  and %d more hosts", rest), width)
+	}
+}
+
+func (p *progress) row(text string, width int) {
+	fmt.Fprintln(p.out, cut(text, width-1)+p.clear())
+	p.drawn++
+}
+
+// cut shortens a line to columns of a terminal, where a sign from U+1100 on may take two.
+func cut(text string, columns int) string {
+	for i, r := range text {
+		columns--
+		if r >= 0x1100 {
+			columns--
+		}
+		if columns < 0 {
+			return text[:i]
 		}
 	}
-	for _, h := range p.hosts {
-		text := []rune(fmt.Sprintf("  %-16s %s", h, p.state[h]))
-		fmt.Fprintln(p.out, string(text[:min(len(text), width)])+p.clear())
-		p.drawn++
-	}
+	return text
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/rs/zerolog"
@@ -24,11 +25,11 @@ func runCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use: "run", Short: "Run the bot in the foreground", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := needTools("git", "rsync", "ssh"); err != nil {
-				return err
-			}
 			cfg, err := o.load()
 			if err != nil {
+				return err
+			}
+			if err := needTools(toolsOf(cfg)...); err != nil {
 				return err
 			}
 			return serveBot(c.Context(), cfg, newLog(c.ErrOrStderr(), o), nil)
@@ -53,6 +54,19 @@ func newLog(w io.Writer, o *options) zerolog.Logger {
 
 // toolPackages are the Debian packages of the tools that pushtrain calls.
 var toolPackages = map[string]string{"git": "git", "rsync": "rsync", "ssh": "openssh-client"}
+
+// toolsOf are the tools that the rollouts of a configuration need.
+func toolsOf(cfg Config) []string {
+	tools := []string{"git", "rsync"}
+	for _, s := range cfg.Stacks {
+		for _, g := range s.Stages {
+			if slices.ContainsFunc(g.Hosts, func(h HostConfig) bool { return !h.Local }) {
+				return append(tools, "ssh")
+			}
+		}
+	}
+	return tools
+}
 
 func needTools(names ...string) error {
 	for _, name := range names {
@@ -157,6 +171,9 @@ func restoreCommand(o *options) *cobra.Command {
 				return err
 			}
 			if err := store.Restore(args[0], journalPath(cfg)); err != nil {
+				if errors.Is(err, store.ErrBusy) {
+					return exit(exitNotNow, "%w: stop it first", err)
+				}
 				return exit(exitFailed, "%w", err)
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s is the journal now; `pushtrain run` goes on from it\n", args[0])

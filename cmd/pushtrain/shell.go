@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/user"
+	"regexp"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -23,14 +24,14 @@ func deployCommand(o *options) *cobra.Command {
 	var yes bool
 	var override string
 	c := &cobra.Command{
-		Use: "deploy STACK STAGE", Short: "Roll a stage out from the shell", Args: cobra.ExactArgs(2),
+		Use: "deploy STACK STAGE", Short: "Roll a stage out from the shell", Args: cobra.ExactArgs(2), ValidArgsFunction: o.complete,
 		RunE: func(c *cobra.Command, args []string) error {
 			req := bot.Request{Do: "deploy", Stack: args[0], Stage: args[1], Override: override, Follow: true}
 			return o.rollout(c, req, yes)
 		},
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	c.Flags().StringVar(&override, "override", "", "pass over holds and turns; says why, is recorded and announced")
+	c.Flags().StringVar(&override, "override", "", "pass over holds and turns, and say `WHY`: it is recorded and announced")
 	c.Flags().BoolVarP(&o.dryRun, "dry-run", "n", false, "say what would happen, touch nothing")
 	return c
 }
@@ -39,13 +40,13 @@ func rollbackCommand(o *options) *cobra.Command {
 	var yes bool
 	var why string
 	c := &cobra.Command{
-		Use: "rollback STACK STAGE", Short: "Flip a stage back to the release before", Args: cobra.ExactArgs(2),
+		Use: "rollback STACK STAGE", Short: "Flip a stage back to the release before", Args: cobra.ExactArgs(2), ValidArgsFunction: o.complete,
 		RunE: func(c *cobra.Command, args []string) error {
 			return o.rollout(c, bot.Request{Do: "rollback", Stack: args[0], Stage: args[1], Text: why, Follow: true}, yes)
 		},
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	c.Flags().StringVar(&why, "why", "", "the reason, for the journal and the hold")
+	c.Flags().StringVar(&why, "why", "", "the `REASON`, for the journal and for the hold that a rollback sets")
 	c.Flags().BoolVarP(&o.dryRun, "dry-run", "n", false, "say what would happen, touch nothing")
 	return c
 }
@@ -56,12 +57,15 @@ func (o *options) rollout(c *cobra.Command, req bot.Request, yes bool) error {
 	if err != nil {
 		return err
 	}
+	if req.Stack, err = stackOf(cfg, req.Stack); err != nil {
+		return err
+	}
 	hosts, err := hostsOf(cfg, req.Stack, req.Stage)
 	if err != nil {
 		return err
 	}
 	if o.dryRun {
-		fmt.Fprintf(c.OutOrStdout(), "would %s %s/%s on %s; nothing was touched\n", req.Do, req.Stack, req.Stage, strings.Join(hosts, ", "))
+		fmt.Fprintf(c.OutOrStdout(), "dry run: %s %s/%s would go to %s; nothing was touched\n", req.Do, req.Stack, req.Stage, strings.Join(hosts, ", "))
 		return nil
 	}
 	if !yes {
@@ -69,7 +73,7 @@ func (o *options) rollout(c *cobra.Command, req bot.Request, yes bool) error {
 			return err
 		}
 	}
-	p := newProgress(c.OutOrStdout(), o)
+	p := newProgress(c.OutOrStdout(), c.ErrOrStderr(), o)
 	return o.ask(c.Context(), cfg, req, p.show)
 }
 
@@ -80,14 +84,21 @@ func confirm(c *cobra.Command, req bot.Request, hosts []string) error {
 		return exit(exitUsage, "%s %s/%s: not on a terminal, so say --yes", req.Do, req.Stack, req.Stage)
 	}
 	fmt.Fprintf(c.ErrOrStderr(), "%s %s/%s on %s? Type %s: ", req.Do, req.Stack, req.Stage, strings.Join(hosts, ", "), req.Stack)
-	line, err := bufio.NewReader(f).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read the answer: %w", err)
+	answer := make(chan string, 1)
+	go func() { // a read of a terminal can't be called off: it ends with the program
+		line, _ := bufio.NewReader(f).ReadString('\n') // what came before an end of file is the answer
+		answer <- strings.TrimSpace(line)
+	}()
+	select {
+	case <-c.Context().Done():
+		fmt.Fprintln(c.ErrOrStderr())
+		return exit(exitInterrupted, "not confirmed, nothing was done")
+	case text := <-answer:
+		if text != req.Stack {
+			return exit(exitNotNow, "not confirmed, nothing was done")
+		}
+		return nil
 	}
-	if strings.TrimSpace(line) != req.Stack {
-		return exit(exitNotNow, "not confirmed, nothing was done")
-	}
-	return nil
 }
 
 // simple is a command that asks and prints.
@@ -99,41 +110,80 @@ func (o *options) simple(use, short string, args cobra.PositionalArgs, req func(
 			if err != nil {
 				return err
 			}
-			return o.ask(c.Context(), cfg, req(args), o.print(c.OutOrStdout()))
+			req := req(args)
+			if req.Stack != "" {
+				if req.Stack, err = stackOf(cfg, req.Stack); err != nil {
+					return err
+				}
+			}
+			return o.ask(c.Context(), cfg, req, o.print(c.OutOrStdout(), c.ErrOrStderr()))
 		},
 	}
 }
 
-// print shows lines, or with --json the data of the last reply.
-func (o *options) print(out io.Writer) func(bot.Reply) {
+// print shows the lines of an answer, with --json its data instead. Why a request
+// was refused goes to stderr.
+func (o *options) print(out, errs io.Writer) func(bot.Reply) {
+	var lines []string
 	return func(r bot.Reply) {
 		switch {
-		case o.json && r.Over:
+		case !r.Over:
+			lines = append(lines, r.Line)
+		case r.Exit != 0:
+			fmt.Fprintln(errs, "pushtrain:", strings.Join(lines, "\n"))
+		case o.json && r.Data != nil:
 			enc := json.NewEncoder(out)
 			enc.SetIndent("", "  ")
 			_ = enc.Encode(r.Data) // a closed pipe is the reader's choice
-		case !o.json && r.Line != "":
-			fmt.Fprintln(out, r.Line)
+		case !o.json && len(lines) > 0:
+			fmt.Fprintln(out, strings.Join(lines, "\n"))
 		}
 	}
 }
 
+// withStack is a simple command that may be given a stack.
+func (o *options) withStack(use, short string, req func(stack string) bot.Request) *cobra.Command {
+	c := o.simple(use, short, cobra.MaximumNArgs(1), func(args []string) bot.Request { return req(arg(args, 0)) })
+	c.ValidArgsFunction = o.complete
+	return c
+}
+
+// complete offers the stacks of the configuration, and behind a stack its stages.
+func (o *options) complete(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	cfg, err := o.load()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var words []string
+	for _, s := range cfg.Stacks {
+		if len(args) == 0 {
+			words = append(words, s.Name)
+		}
+		for _, g := range s.Stages {
+			if len(args) == 1 && s.Name == args[0] && strings.Count(c.Use, " ") > 1 {
+				words = append(words, g.Name)
+			}
+		}
+	}
+	return words, cobra.ShellCompDirectiveNoFileComp
+}
+
 func abortCommand(o *options) *cobra.Command {
-	return o.simple("abort [STACK]", "Stop a rollout before its flip; after it, flip back", cobra.MaximumNArgs(1),
-		func(args []string) bot.Request { return bot.Request{Do: "abort", Stack: arg(args, 0)} })
+	return o.withStack("abort [STACK]", "Stop a rollout before its flip; after it, flip back",
+		func(stack string) bot.Request { return bot.Request{Do: "abort", Stack: stack} })
 }
 
 func holdCommand(o *options) *cobra.Command {
 	var stack string
 	c := o.simple("hold [WHY]", "Hold every lane, or one", cobra.MaximumNArgs(1),
 		func(args []string) bot.Request { return bot.Request{Do: "hold", Stack: stack, Text: arg(args, 0)} })
-	c.Flags().StringVar(&stack, "stack", "", "hold this lane only")
+	c.Flags().StringVar(&stack, "stack", "", "hold the lane of this `STACK` only")
 	return c
 }
 
 func unholdCommand(o *options) *cobra.Command {
-	return o.simple("unhold [STACK]", "Lift holds", cobra.MaximumNArgs(1),
-		func(args []string) bot.Request { return bot.Request{Do: "unhold", Stack: arg(args, 0)} })
+	return o.withStack("unhold [STACK]", "Lift all holds, or those of one lane",
+		func(stack string) bot.Request { return bot.Request{Do: "unhold", Stack: stack} })
 }
 
 func logCommand(o *options) *cobra.Command {
@@ -142,8 +192,8 @@ func logCommand(o *options) *cobra.Command {
 }
 
 func statusCommand(o *options) *cobra.Command {
-	return o.simple("status [STACK]", "Show what each stage serves and what runs", cobra.MaximumNArgs(1),
-		func(args []string) bot.Request { return bot.Request{Do: "status", Stack: arg(args, 0)} })
+	return o.withStack("status [STACK]", "Show what each stage serves and what runs",
+		func(stack string) bot.Request { return bot.Request{Do: "status", Stack: stack} })
 }
 
 func queueCommand(o *options) *cobra.Command {
@@ -151,9 +201,17 @@ func queueCommand(o *options) *cobra.Command {
 		func([]string) bot.Request { return bot.Request{Do: "queue"} })
 }
 
+// days is how a period is written.
+var days = regexp.MustCompile(`^[0-9]+d?$`)
+
 func statsCommand(o *options) *cobra.Command {
 	return o.simple("stats [PERIOD|STACK]", "Sum up the pushes of a period, like 30d", cobra.MaximumNArgs(1),
-		func(args []string) bot.Request { return bot.Request{Do: "stats", Period: arg(args, 0)} })
+		func(args []string) bot.Request {
+			if days.MatchString(arg(args, 0)) {
+				return bot.Request{Do: "stats", Period: args[0]}
+			}
+			return bot.Request{Do: "stats", Stack: arg(args, 0)}
+		})
 }
 
 func arg(args []string, i int) string {
@@ -168,11 +226,14 @@ func arg(args []string, i int) string {
 func (o *options) ask(ctx context.Context, cfg Config, req bot.Request, out func(bot.Reply)) error {
 	req.By = shellUser()
 	code, err := bot.Call(ctx, cfg.StateDir, req, out)
-	if errors.Is(err, bot.ErrNoBot) {
+	alone := errors.Is(err, bot.ErrNoBot)
+	if alone {
 		code, err = o.alone(ctx, cfg, req, out)
 	}
 	var coded *exitError
 	switch {
+	case ctx.Err() != nil && req.Follow && !alone:
+		return exit(exitInterrupted, "the bot goes on with it: `pushtrain abort %s` stops it, `pushtrain status` shows it", req.Stack)
 	case ctx.Err() != nil:
 		return &exitError{code: exitInterrupted}
 	case errors.As(err, &coded):
@@ -187,6 +248,11 @@ func (o *options) ask(ctx context.Context, cfg Config, req bot.Request, out func
 
 // alone runs a bot without IRC for as long as one request takes.
 func (o *options) alone(ctx context.Context, cfg Config, req bot.Request, out func(bot.Reply)) (int, error) {
+	if req.Follow {
+		if err := needTools(toolsOf(cfg)...); err != nil {
+			return exitUnavailable, err
+		}
+	}
 	b, done, err := assemble(cfg, nobody{}, zerolog.New(os.Stderr).Level(zerolog.WarnLevel), nil)
 	if err != nil {
 		return exitFailed, err

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/rs/zerolog"
 
@@ -135,20 +136,34 @@ func tlsConfig(cfg IRCConfig) (*tls.Config, error) {
 	return c, nil
 }
 
+// stackOf returns the name of the stack that a word means, or says which there are.
+func stackOf(cfg Config, word string) (string, error) {
+	if s, ok := rulesOf(cfg).Find(word); ok {
+		return s.Name, nil
+	}
+	var names []string
+	for _, s := range cfg.Stacks {
+		names = append(names, s.Name)
+	}
+	return "", exit(exitUsage, "there is no stack %s: it is one of %s", word, strings.Join(names, ", "))
+}
+
 // hostsOf names the hosts of a stage, or says what there is instead.
 func hostsOf(cfg Config, stack, stage string) ([]string, error) {
-	rules := rulesOf(cfg)
-	st, ok := rules.Find(stack)
-	if !ok {
-		var names []string
-		for _, s := range cfg.Stacks {
-			names = append(names, s.Name)
+	var names []string
+	for _, s := range cfg.Stacks {
+		for _, g := range s.Stages {
+			if s.Name == stack {
+				names = append(names, g.Name)
+			}
 		}
-		return nil, exit(exitUsage, "there is no stack %s: it is one of %v", stack, names)
 	}
-	f, ok := botConfig(cfg, zerolog.Nop(), nil).Fleets[deploy.Target{Stack: st.Name, Stage: stage}]
-	if !ok {
-		return nil, exit(exitUsage, "%s has no stage %s", st.Name, stage)
+	f, ok := botConfig(cfg, zerolog.Nop(), nil).Fleets[deploy.Target{Stack: stack, Stage: stage}]
+	switch {
+	case !ok:
+		return nil, exit(exitUsage, "%s has no stage %s: it is one of %s", stack, stage, strings.Join(names, ", "))
+	case len(f.Hosts) == 0:
+		return nil, exit(exitUsage, "%s of %s is deployed by something else: `.at %s` in the channel says that it is done", stage, stack, stage)
 	}
 	return f.Hosts, nil
 }
