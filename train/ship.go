@@ -55,11 +55,13 @@ func (t *turn) pinned(e Pinned) {
 	if i < 0 {
 		return // a rollout from the shell has no train
 	}
-	if ship := t.Queue.Trains[i].ship(e.Shipment.Stack); ship != nil {
-		green := ship.Green
-		*ship = e.Shipment
-		ship.Green = green
+	ship := t.Queue.Trains[i].ship(e.Shipment.Stack)
+	if ship == nil || ship.Release != "" && len(ship.Green) > 0 {
+		return // a repeat replaces what is green only when it is green itself
 	}
+	green := ship.Green
+	*ship = e.Shipment
+	ship.Green = green
 }
 
 // ended takes over a rollout's outcome.
@@ -87,7 +89,7 @@ func (t *turn) ended(e Ended) {
 		t.serves(run, e)
 	}
 	if i >= 0 {
-		t.arrive(&t.Queue.Trains[i], run, e.Outcome)
+		t.arrive(&t.Queue.Trains[i], run, e)
 	}
 	if u := slices.IndexFunc(t.Undo, func(p PendingUndo) bool { return p.Stack == e.Stack }); u >= 0 && e.Outcome != OutStuck {
 		p := t.Undo[u]
@@ -117,20 +119,16 @@ func (t *turn) serves(run Run, e Ended) {
 }
 
 // arrive moves the train's marker when all its rollouts of the stage are over and green.
-func (t *turn) arrive(tr *Train, run Run, out Outcome) {
-	ship := tr.ship(run.Stack)
-	if ship != nil {
-		ship.Green = slices.DeleteFunc(ship.Green, func(g string) bool { return g == run.Stage })
-		if out == OutDone && !run.Back {
-			ship.Green = append(ship.Green, run.Stage)
+func (t *turn) arrive(tr *Train, run Run, e Ended) {
+	if ship := tr.ship(run.Stack); ship != nil && e.Outcome == OutDone {
+		ship.passed(run, e.Shipment)
+		if run.Back {
+			tr.Stage = ""
+			if len(ship.Green) > 0 {
+				tr.Stage = ship.Green[len(ship.Green)-1]
+			}
+			clearMarks(tr)
 		}
-	}
-	if run.Back && out == OutDone {
-		tr.Stage = ""
-		if ship != nil && len(ship.Green) > 0 {
-			tr.Stage = ship.Green[len(ship.Green)-1]
-		}
-		clearMarks(tr)
 	}
 	if slices.ContainsFunc(t.Busy, func(r Run) bool { return r.Train == tr.ID && !r.Stuck }) {
 		return // another stack of it is under way
@@ -138,7 +136,7 @@ func (t *turn) arrive(tr *Train, run Run, out Outcome) {
 	stage := tr.Runs
 	tr.Runs = ""
 	tr.Since, tr.Nudge = t.at, 0
-	if stage == "" || run.Back {
+	if stage == "" || run.Back || e.Outcome != OutDone {
 		return
 	}
 	var there []string
@@ -155,6 +153,21 @@ func (t *turn) arrive(tr *Train, run Run, out Outcome) {
 	tr.Stage = stage
 	clearMarks(tr)
 	t.emit(Arrived{Train: tr.ID, Stage: stage, Stacks: there, Riders: seats(*tr), Next: t.next(*tr), Up: tr.Up})
+}
+
+// passed notes that a rollout of shipped is DONE: the stage is green for it, and
+// no other is for a release that is new; after a rollback it is green no more.
+func (s *Shipment) passed(run Run, shipped Shipment) {
+	s.Green = slices.DeleteFunc(s.Green, func(g string) bool { return g == run.Stage })
+	if run.Back {
+		return
+	}
+	green := s.Green
+	if s.Digest != shipped.Digest {
+		green = nil
+	}
+	*s = shipped
+	s.Green = append(green, run.Stage)
 }
 
 // abort stops what runs for a train of By's.

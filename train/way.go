@@ -135,15 +135,14 @@ func (t *turn) depart(i int, stage, override string) error {
 			t.emit(GoOn{Stack: st.Name, By: t.by.Nick})
 			continue
 		}
-		ship := tr.ship(st.Name)
-		if ship == nil {
+		if tr.ship(st.Name) == nil {
 			tr.Ships = append(tr.Ships, Shipment{Stack: st.Name})
-			ship = &tr.Ships[len(tr.Ships)-1]
 		}
+		ships := *tr.ship(st.Name)
 		if st.Stages[0].Name == stage { // the first stage ships what the branch holds now, the later ones what it proved
-			*ship = Shipment{Stack: st.Name}
+			ships = Shipment{Stack: st.Name}
 		}
-		t.launch(Deploy{Train: tr.ID, Stack: st.Name, Stage: stage, By: t.by.Nick, Shipment: *ship, Override: override})
+		t.launch(Deploy{Train: tr.ID, Stack: st.Name, Stage: stage, By: t.by.Nick, Shipment: ships, Override: override})
 	}
 	return nil
 }
