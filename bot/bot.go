@@ -196,6 +196,9 @@ func (b *Bot) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case x := <-b.inbox:
+			if ctx.Err() != nil {
+				return nil // what was called off just now has not failed
+			}
 			b.handle(x)
 			for more := true; more && len(b.recs) < 256; { // what waits together shares one transaction
 				select {
