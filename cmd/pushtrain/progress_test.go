@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -127,7 +126,7 @@ func onTerminal(t *testing.T, r *localRig, size, typed, args string) string {
 	if err := os.Symlink(self, filepath.Join(bin, "pushtrain")); err != nil {
 		t.Fatal(err)
 	}
-	c := exec.Command("script", "-qec", "stty -echo "+size+"; pushtrain -c "+r.config+" "+args, "/dev/null")
+	c := command(t, "script", "-qec", "stty -echo "+size+"; pushtrain -c "+r.config+" "+args, "/dev/null")
 	c.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "TERM=xterm", "SHELL=/bin/sh")
 	c.Env = append(c.Env, "GORACE="+quickRace)
 	s := &shell{t: t, cmd: c}
@@ -139,7 +138,6 @@ func onTerminal(t *testing.T, r *localRig, size, typed, args string) string {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = c.Process.Kill() }) // as a rule it has ended
 	if typed != "" {
 		s.await("? Type web: ")
 		if _, err := io.WriteString(keys, typed); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"pushtrain/bot"
 	"pushtrain/bot/irc/irctest"
@@ -90,20 +92,28 @@ func (s *shell) said() string {
 	return s.out.String()
 }
 
+// command is a program that is killed with its test, or after a minute.
+func command(t *testing.T, program string, args ...string) *exec.Cmd {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	c := exec.CommandContext(ctx, program, args...)
+	c.WaitDelay = time.Second // for what a child of it keeps open
+	return c
+}
+
 func (r *localRig) shell(args ...string) *shell {
 	r.t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	s := &shell{t: r.t, cmd: exec.Command(self)}
+	s := &shell{t: r.t, cmd: command(r.t, self)}
 	s.cmd.Args = append([]string{"pushtrain", "-c", r.config}, args...)
 	s.cmd.Stdout, s.cmd.Stderr = s, s
 	s.cmd.Env = append(os.Environ(), "GORACE="+quickRace)
 	if err := s.cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
-	r.t.Cleanup(func() { _ = s.cmd.Process.Kill() }) // as a rule it has ended
 	return s
 }
 
@@ -267,7 +277,7 @@ func TestReaderGoesAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	out.Close()
-	c := exec.Command(self)
+	c := command(t, self)
 	c.Env = append(os.Environ(), "GORACE="+quickRace)
 	c.Args, c.Stdout = []string{"pushtrain", "-c", r.config, "deploy", "web", "princess", "--yes"}, in
 	if err := c.Run(); err != nil {
