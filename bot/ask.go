@@ -148,11 +148,13 @@ func (b *Bot) askDeploy(a *ask, by train.Who, e train.Event) {
 		return
 	}
 	id := b.book.Last
-	if _, open := b.book.Open[id]; !open {
+	r, open := b.book.Open[id]
+	if !open {
 		a.end(ExitFailed, nil, "it ended at once: see the log")
 		return
 	}
 	a.send(Reply{Line: fmt.Sprintf("rollout %d", id)})
+	a.send(Reply{Line: fmt.Sprintf("%s: %s", r.Target, r.State)})
 	if !a.req.Follow {
 		a.end(ExitDone, map[string]any{"rollout": id})
 		return

@@ -16,10 +16,16 @@ import (
 // SocketPath is where the bot of a state directory listens.
 func SocketPath(stateDir string) string { return filepath.Join(stateDir, "pushtrain.sock") }
 
+// maxSocketPath is what unix(7) leaves for a name: 108 bytes with the closing zero.
+const maxSocketPath = 107
+
 // Listen opens the bot's socket, for its own user only. The store's lock says
 // that no other bot runs, so a socket that is still there is a dead one's.
 func Listen(stateDir string) (net.Listener, error) {
 	path := SocketPath(stateDir)
+	if len(path) > maxSocketPath {
+		return nil, fmt.Errorf("open the socket: %s has %d bytes, and a socket's name %d at most: choose a shorter state_dir", path, len(path), maxSocketPath)
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("remove the old socket: %w", err)
 	}
