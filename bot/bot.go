@@ -84,6 +84,7 @@ type Bot struct {
 	spoke    map[string]time.Time  // by folded nick
 	nick     string                // the bot's own at present
 	online   bool
+	read     bool      // the topic that stood in the channel when the bot came; before, none is written
 	asked    string    // the topic that was last handed to the chat; "" = none since the bot is online
 	wrote    []string  // topics that were handed to the chat, newest last, at most 128
 	full     bool      // the journal's disk is full: only the way back is open

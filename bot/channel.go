@@ -16,7 +16,7 @@ func (b *Bot) onIRC(e irc.Event) {
 	case irc.Online:
 		b.onOnline(e)
 	case irc.Offline:
-		b.online, b.asked = false, ""
+		b.online, b.read, b.asked = false, false, ""
 		clear(b.members)
 	case irc.Topic:
 		b.onTopic(e)
@@ -91,6 +91,7 @@ func (b *Bot) onOnline(e irc.Online) {
 }
 
 func (b *Bot) onTopic(e irc.Topic) {
+	b.read = b.read || e.OnJoin
 	switch {
 	case e.OnJoin && (!e.Exists || e.Text == ""):
 		b.asked = "" // it vanished with the channel: no edit
@@ -149,7 +150,7 @@ func (b *Bot) heard() map[string]time.Time {
 // writeTopic hands the queue's text to the chat when the channel shows another one.
 func (b *Bot) writeTopic() {
 	want := b.train.Topic()
-	if !b.online || b.mute || want == b.asked {
+	if !b.read || b.mute || want == b.asked {
 		return
 	}
 	b.asked = want
