@@ -15,7 +15,7 @@ FUZZ_TIME ?= 5s
 .PHONY: build demo test lint fuzz bench packages-demo packages-test clean
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/pushtrain ./cmd/pushtrain
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/pushtrain ./cmd/pushtrain
 
 demo: packages-demo build
 	@bin/pushtrain demo $(ARGS)
