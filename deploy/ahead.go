@@ -5,13 +5,14 @@ import "fmt"
 // This file is the way to the barrier. Nothing on it touches what is live.
 
 // begin makes the rollout of a Start.
-func (t *turn) begin(e Start) {
+func (t *turn) begin(e Start, out map[string]Quarantined) {
 	if e.Back {
 		e.Ref, e.Test, e.Check = "", false, false
 	}
 	t.r = Rollout{ID: t.last, Epoch: t.last, Start: e, Began: t.at}
 	for _, name := range e.Hosts {
-		t.r.Hosts = append(t.r.Hosts, Host{Name: name})
+		_, pulled := out[name]
+		t.r.Hosts = append(t.r.Hosts, Host{Name: name, Out: pulled})
 	}
 	t.r.Start.Hosts = nil
 	if e.Test {
@@ -56,8 +57,8 @@ func (t *turn) fence() {
 func (t *turn) lock() {
 	for i := range t.r.Hosts {
 		h := &t.r.Hosts[i]
-		h.Step, h.Open, h.Err = "", KindFence, ""
-		t.emit(Fence{Host: h.Name, Epoch: t.r.Epoch})
+		h.Step, h.Open, h.Fault, h.Err, h.Stray = "", KindFence, "", "", false
+		t.emit(Fence{Host: h.Name, Epoch: t.r.Epoch, Prove: t.r.State != RollBack && !t.r.Back})
 	}
 }
 
@@ -68,12 +69,13 @@ func (t *turn) raise() {
 }
 
 // fenced takes in what a host says about itself.
-func (t *turn) fenced(h *Host, s Standing) {
-	if s.Epoch > t.r.Epoch { // it has worked for somebody whom this book does not know
+func (t *turn) fenced(h *Host, e Fenced) {
+	s := e.Standing
+	if s.Epoch > t.r.Epoch || e.Taken { // it has worked for somebody whom this book does not know
 		h.Step = ""
 		t.last = max(t.last, s.Epoch)
 		if t.r.State != Fencing || t.r.Epoch != t.r.ID {
-			h.Err = fmt.Sprintf("it has accepted epoch %d and this rollout has %d: another pushtrain works on it", s.Epoch, t.r.Epoch)
+			h.Fault, h.Err = KindFence, fmt.Sprintf("it has accepted epoch %d and this rollout has %d: another pushtrain works on it", s.Epoch, t.r.Epoch)
 			if t.r.State == Fencing {
 				t.abort(where(*h, KindFence, h.Err), nil)
 			}
@@ -82,14 +84,17 @@ func (t *turn) fenced(h *Host, s Standing) {
 	}
 	switch t.r.State {
 	case Fencing:
-		h.From, h.Was = s.Live, s.Sides[s.Live]
-		if h.From != "" && h.Was.Digest == t.r.Release.Digest {
-			h.Side, h.Step = h.From, KindVerify // it serves the release already
-			return
-		}
-		h.Side = s.Live.Other()
+		t.stands(h, s)
 	case Flipping, RollBack:
 		t.refenced(h, s)
+	}
+}
+
+// stands derives from what a host serves which side it fills and flips to.
+func (t *turn) stands(h *Host, s Standing) {
+	h.From, h.Was, h.Side = s.Live, s.Sides[s.Live], s.Live.Other()
+	if h.From != "" && h.Was.Digest == t.r.Release.Digest {
+		h.Side, h.Step = h.From, KindVerify // it serves the release already
 	}
 }
 
@@ -103,27 +108,28 @@ func (t *turn) ahead() {
 		if !t.all(func(h Host) bool { return h.Open == "" }) {
 			return
 		}
-		if !t.all(func(h Host) bool { return h.Step != "" }) {
+		if !t.all(func(h Host) bool { return h.Step != "" || h.Left() }) {
 			t.raise()
 			t.lock()
 			return
 		}
+		t.enter(Preparing)
 		t.prepare()
 	}
-	if t.r.State == Preparing && t.all(func(h Host) bool { return h.Step == KindVerify || h.Open == KindVerify }) {
+	if t.r.State == Preparing && t.all(func(h Host) bool { return h.Step == KindVerify || h.Open == KindVerify || h.Left() }) {
 		t.enter(Verifying)
 	}
 	tested := t.r.Tests == NoJob || t.r.Tests == JobGreen
-	if t.r.State == Verifying && tested && t.all(func(h Host) bool { return h.Step == KindVerify }) {
+	if t.r.State == Verifying && tested && t.all(func(h Host) bool { return h.Step == KindVerify || h.Left() }) {
 		t.enter(Barrier)
 		t.emit(AtBarrier{})
 	}
 }
 
+// prepare fills the hosts that do not hold the release.
 func (t *turn) prepare() {
-	t.enter(Preparing)
 	for i := range t.r.Hosts {
-		if h := &t.r.Hosts[i]; h.Step != KindVerify {
+		if h := &t.r.Hosts[i]; h.Step != KindVerify && !h.Left() {
 			h.Open = KindPrepare
 			t.emit(Prepare{Host: h.Name, Side: h.Side, Release: t.r.Release, Epoch: t.r.Epoch})
 		}
@@ -132,7 +138,7 @@ func (t *turn) prepare() {
 
 // prepared has a host verified as soon as it is filled; the others may still be at it.
 func (t *turn) prepared(h *Host) {
-	if t.r.State != Preparing {
+	if t.r.State != Preparing && t.r.State != Flipping {
 		return
 	}
 	h.Open = KindVerify

@@ -5,7 +5,7 @@ import "fmt"
 // answer reports whether e answers an effect.
 func answer(e Event) bool {
 	switch e.(type) {
-	case Built, Tested, Fenced, Prepared, Verified, Flipped, Confirmed, Checked, Unlocked, Failed:
+	case Built, Tested, Fenced, Prepared, Verified, Flipped, Confirmed, Checked, Pulled, Unlocked, Failed:
 		return true
 	}
 	return false
@@ -21,7 +21,7 @@ func (t *turn) answered(e Event) bool {
 	case Checked:
 		return t.job(&t.r.Checks, JobGreen)
 	case Fenced:
-		return t.host(e.Host, KindFence, func(h *Host) { t.fenced(h, e.Standing) })
+		return t.host(e.Host, KindFence, func(h *Host) { t.fenced(h, e) })
 	case Prepared:
 		return t.host(e.Host, KindPrepare, t.prepared)
 	case Verified:
@@ -30,6 +30,8 @@ func (t *turn) answered(e Event) bool {
 		return t.host(e.Host, KindFlip, func(h *Host) { t.flipped(h, e.Took) })
 	case Confirmed:
 		return t.host(e.Host, KindConfirm, func(h *Host) { t.confirmed(h, e.Standing) })
+	case Pulled:
+		return t.pulled(e.Host)
 	case Failed:
 		return t.failed(e)
 	}
@@ -51,7 +53,7 @@ func (t *turn) host(name string, k Kind, f func(*Host)) bool {
 	if h == nil || h.Open != k {
 		return false
 	}
-	h.Open, h.Step, h.Err = "", k, ""
+	h.Open, h.Step, h.Fault, h.Err = "", k, "", ""
 	f(h)
 	return true
 }
@@ -74,15 +76,33 @@ func (t *turn) failed(e Failed) bool {
 	if t.r.State == Aborted {
 		return true // it was called off: its reason says no more than that
 	}
-	h.Err = e.Reason
+	if e.Kind != KindPull { // of a host that can't be pulled, the first fault is the one to name
+		h.Fault, h.Err = e.Kind, e.Reason
+	}
 	if e.Kind == KindFlip && !h.Back && !e.Clean && h.Side != h.From {
 		h.Moved = true
 	}
-	if t.r.State == Flipping && e.Kind == KindFence {
-		t.because(where(*h, e.Kind, e.Reason), e.Tail)
-		return true // the others are heard first: see finish
+	switch t.r.State {
+	case Flipping, Confirming:
+		if e.Kind == KindFence || e.Kind != KindPull && !t.beyond() {
+			return true // the others are heard first: see finish
+		}
+	case Fencing, Preparing, Verifying:
+		if h.Left() && !t.beyond() {
+			return true
+		}
 	}
 	return t.stop(where(*h, e.Kind, e.Reason), e.Tail)
+}
+
+// pulled notes that a host is out of the pool. What is wrong with it stands.
+func (t *turn) pulled(name string) bool {
+	h := t.find(name)
+	if h == nil || h.Open != KindPull {
+		return false
+	}
+	h.Open, h.Out = "", true
+	return true
 }
 
 // stop turns a rollout round after a failure: it always reports true.

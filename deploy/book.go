@@ -44,7 +44,7 @@ func (b Book) start(at time.Time, e Start) (Book, []Effect, error) {
 		}
 	}
 	t := turn{at: at, last: b.Last + 1}
-	t.begin(e)
+	t.begin(e, b.Quarantine[e.Target.String()])
 	return b.with(t), t.effects, nil
 }
 
@@ -97,7 +97,10 @@ func (b Book) with(t turn) Book {
 		b.Latest = map[string]Rollout{}
 	}
 	b.Latest[key] = r
-	if r.State != Done {
+	if r.State != Aborted {
+		b.quarantine(r, t.at)
+	}
+	if !r.State.Live() || r.Sync {
 		return b
 	}
 	if b.Shipped = maps.Clone(b.Shipped); b.Shipped == nil {
@@ -107,6 +110,38 @@ func (b Book) with(t turn) Book {
 	past := b.Shipped[key]
 	b.Shipped[key] = append([]Shipped{now}, past[:min(len(past), shippedMax-1)]...)
 	return b
+}
+
+// quarantine notes which hosts r, which has ended after its COMMIT, went on
+// without; and which it brought up to date.
+func (b *Book) quarantine(r Rollout, at time.Time) {
+	hosts := maps.Clone(b.Quarantine[r.Target.String()])
+	for _, h := range r.Hosts {
+		switch was, ok := hosts[h.Name]; {
+		case h.Out && (h.Err != "" || !r.State.Live()): // pulled, and not current
+			if hosts == nil {
+				hosts = map[string]Quarantined{}
+			}
+			if !ok {
+				was = Quarantined{Rollout: r.ID, Since: at}
+			}
+			if h.Err != "" {
+				was.Why = where(h, h.Fault, h.Err)
+			} else if !ok {
+				was.Why = fmt.Sprintf("host %s was pulled before rollout %d turned back", h.Name, r.ID)
+			}
+			hosts[h.Name] = was
+		case r.State.Live():
+			delete(hosts, h.Name)
+		}
+	}
+	b.Quarantine = maps.Clone(b.Quarantine)
+	if b.Quarantine == nil {
+		b.Quarantine = map[string]map[string]Quarantined{}
+	}
+	if b.Quarantine[r.Target.String()] = hosts; len(hosts) == 0 {
+		delete(b.Quarantine, r.Target.String())
+	}
 }
 
 // Live returns what went live on t last; false when nothing has. It is what the

@@ -33,6 +33,7 @@ func events() map[string]reflect.Type {
 		"flipped":   reflect.TypeFor[Flipped](),
 		"confirmed": reflect.TypeFor[Confirmed](),
 		"checked":   reflect.TypeFor[Checked](),
+		"pulled":    reflect.TypeFor[Pulled](),
 		"unlocked":  reflect.TypeFor[Unlocked](),
 		"failed":    reflect.TypeFor[Failed](),
 	}

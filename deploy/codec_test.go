@@ -17,7 +17,7 @@ func every() []deploy.Event {
 	standing := deploy.Standing{Live: deploy.Yin, Sides: map[deploy.Side]deploy.Seal{deploy.Yin: {Release: "a", Digest: "d", Epoch: 3}}, Epoch: 4, Drain: time.Second}
 	return []deploy.Event{
 		deploy.Start{Target: deploy.Target{Stack: "web", Stage: "prod"}, Hosts: []string{"web1"}, Train: 3, By: "alice", Ref: "main",
-			Release: rel("new"), Back: true, Why: "bad", Test: true, Check: true},
+			Release: rel("new"), Back: true, Why: "bad", Test: true, Check: true, Sync: true, MaxQuarantine: 1},
 		deploy.Commit{},
 		deploy.Abort{By: "bob", Why: "no"},
 		deploy.Undo{By: "bob", Why: "no"},
@@ -25,12 +25,13 @@ func every() []deploy.Event {
 		deploy.Forward{By: "bob"},
 		deploy.Built{Release: rel("new")},
 		deploy.Tested{},
-		deploy.Fenced{Host: "web1", Standing: standing},
+		deploy.Fenced{Host: "web1", Standing: standing, Taken: true},
 		deploy.Prepared{Host: "web1"},
 		deploy.Verified{Host: "web1"},
 		deploy.Flipped{Host: "web1", Took: time.Millisecond},
 		deploy.Confirmed{Host: "web1", Standing: standing},
 		deploy.Checked{},
+		deploy.Pulled{Host: "web1"},
 		deploy.Unlocked{Host: "web1"},
 		deploy.Failed{Kind: deploy.KindFlip, Host: "web1", Reason: "r", Tail: []string{"x"}, Clean: true},
 	}

@@ -79,11 +79,16 @@ func (t *turn) again(s State) {
 
 // refenced derives from what a host says where it stands after COMMIT.
 func (t *turn) refenced(h *Host, s Standing) {
-	h.Moved = h.Side != h.From && s.Live != h.From
+	h.Stray = s.Live != h.From && s.Live != h.Side
+	h.Moved = s.Live == h.Side && h.Side != h.From
 	switch {
-	case s.Live != h.From && s.Live != h.Side:
-		h.Err = "it serves neither what it did nor the release: " + serves(s)
-	case t.r.State == Flipping && s.Sides[h.Side].Digest != t.r.Release.Digest:
-		h.Err = fmt.Sprintf("its %s does not hold the release any more", h.Side)
+	case t.r.State == RollBack && h.Stray:
+		h.Fault, h.Err = KindFence, "it serves neither what it did nor the release: "+serves(s)
+	case t.r.State == RollBack:
+	case !h.Stray && s.Sides[h.Side].Digest == t.r.Release.Digest:
+		h.Step = KindVerify
+	default: // it has lost the release: it is filled anew, and goes back to what it serves now
+		h.Stray, h.Moved = false, false
+		t.stands(h, s)
 	}
 }

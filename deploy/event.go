@@ -27,6 +27,11 @@ type (
 		Why     string   // a rollback's reason
 		Test    bool     // run the stage's tests beside it
 		Check   bool     // run the stage's check after the flip
+		Sync    bool     // Release is what the fleet serves: some of its hosts are brought up to date, and nothing is shipped
+
+		// MaxQuarantine is how many hosts the rollout may go on without when they do
+		// not flip, each only when its Pull has answered; 0 = then all flip back.
+		MaxQuarantine int
 	}
 	// Commit opens the barrier. The owner says it when every rollout of the train stands there.
 	Commit struct{}
@@ -48,6 +53,7 @@ type (
 	Fenced struct {
 		Host     string
 		Standing Standing
+		Taken    bool // another pushtrain has used this epoch there: the lock was not taken
 	}
 	Prepared struct{ Host string }
 	Verified struct{ Host string }
@@ -60,6 +66,7 @@ type (
 		Standing Standing
 	}
 	Checked  struct{}
+	Pulled   struct{ Host string }
 	Unlocked struct{ Host string }
 	// Failed answers any effect that was not done. Kind and Host name it.
 	Failed struct {
@@ -83,6 +90,7 @@ const (
 	KindFlip    Kind = "flip"
 	KindConfirm Kind = "confirm"
 	KindCheck   Kind = "check"
+	KindPull    Kind = "pull"
 	KindUnlock  Kind = "unlock"
 )
 
@@ -96,9 +104,15 @@ type (
 	// Test runs the stage's tests in the built tree.
 	Test struct{ Release Release }
 	// Fence opens a session to the host, takes its lock for the epoch, and reads its Standing.
+	//
+	// The lock is not taken where the host has accepted a higher epoch, or the same
+	// one from somebody else. Prove has the host first look for files that were
+	// changed since their side was sealed; such a side is sealed no more. A rollback
+	// does without: it must be quick.
 	Fence struct {
 		Host  string
 		Epoch uint64
+		Prove bool
 	}
 	// Prepare fills Side of the host with the release. Refused by a host whose live side it is.
 	Prepare struct {
@@ -130,6 +144,8 @@ type (
 	}
 	// Check runs the stage's check.
 	Check struct{ Release Release }
+	// Pull takes a host that did not flip out of the pool: no request may reach it any more.
+	Pull struct{ Host string }
 	// Unlock gives the host's lock back. The session stays open.
 	Unlock struct {
 		Host  string
@@ -161,6 +177,7 @@ func (Verified) event()  {}
 func (Flipped) event()   {}
 func (Confirmed) event() {}
 func (Checked) event()   {}
+func (Pulled) event()    {}
 func (Unlocked) event()  {}
 func (Failed) event()    {}
 
@@ -172,6 +189,7 @@ func (Verify) effect()    {}
 func (Flip) effect()      {}
 func (Confirm) effect()   {}
 func (Check) effect()     {}
+func (Pull) effect()      {}
 func (Unlock) effect()    {}
 func (AtBarrier) effect() {}
 func (Ended) effect()     {}

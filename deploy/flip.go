@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -22,7 +23,10 @@ func (t *turn) commit() error {
 func (t *turn) flipAll() {
 	for i := range t.r.Hosts {
 		h := &t.r.Hosts[i]
-		h.Open, h.Err = KindFlip, ""
+		if h.Left() {
+			continue
+		}
+		h.Open = KindFlip
 		t.emit(Flip{Host: h.Name, From: h.From, Side: h.Side, Release: t.r.Release, Epoch: t.r.Epoch})
 	}
 }
@@ -46,9 +50,10 @@ func (t *turn) confirmed(h *Host, s Standing) {
 		h.Moved = h.Moved && !h.Back
 		return
 	}
-	h.Err = "it serves " + serves(s)
-	h.Moved = h.Side != h.From && s.Live != h.From
-	if t.r.State == Confirming {
+	h.Fault, h.Err = KindConfirm, "it serves "+serves(s)
+	h.Stray = s.Live != h.From && s.Live != h.Side
+	h.Moved = s.Live == h.Side && h.Side != h.From
+	if t.r.State == Confirming && t.beyond() {
 		t.turnBack(where(*h, KindConfirm, h.Err), nil)
 	}
 }
@@ -65,30 +70,23 @@ func serves(s Standing) string {
 	return fmt.Sprintf("%s with release %s", s.Live, seal.Release)
 }
 
-// finish goes on towards DONE.
+// finish goes on towards DONE when every host has answered.
 func (t *turn) finish() {
 	if !t.all(func(h Host) bool { return h.Open == "" }) {
 		return
 	}
+	if t.pullFailed() {
+		return
+	}
 	if t.r.State == Flipping {
-		if t.all(func(h Host) bool { return h.Step == KindFlip }) {
-			t.enter(Confirming)
-			for i := range t.r.Hosts {
-				h := &t.r.Hosts[i]
-				h.Open = KindConfirm
-				t.emit(Confirm{Host: h.Name, Side: h.Side, Release: t.r.Release, Epoch: t.r.Epoch})
-			}
-			return
+		switch {
+		case t.all(func(h Host) bool { return h.Step == KindFlip || h.Left() }):
+			t.confirmAll()
+		case t.all(func(h Host) bool { return h.Step == KindVerify || h.Left() }):
+			t.flipAll()
+		default: // all were fenced again, after a restart or by Forward, and some have lost the release
+			t.prepare()
 		}
-		// All hosts were fenced again after a restart or by Forward.
-		for _, h := range t.r.Hosts {
-			if h.Err != "" {
-				t.turnBack(where(h, KindFence, h.Err), nil)
-				t.back()
-				return
-			}
-		}
-		t.flipAll()
 		return
 	}
 	switch t.r.Checks {
@@ -96,8 +94,77 @@ func (t *turn) finish() {
 		t.r.Checks = JobRunning
 		t.emit(Check{Release: t.r.Release})
 	case NoJob, JobGreen:
-		t.end(Done)
+		t.done()
 	}
+}
+
+func (t *turn) confirmAll() {
+	t.enter(Confirming)
+	for i := range t.r.Hosts {
+		if h := &t.r.Hosts[i]; !h.Left() {
+			h.Open = KindConfirm
+			t.emit(Confirm{Host: h.Name, Side: h.Side, Release: t.r.Release, Epoch: t.r.Epoch})
+		}
+	}
+}
+
+// done ends the rollout, and says which hosts it went on without.
+func (t *turn) done() {
+	left := t.quarantined()
+	if left == "" {
+		t.end(Done)
+		return
+	}
+	t.because(left, nil)
+	t.end(Degraded)
+}
+
+// quarantined names the hosts that the rollout goes on without, "" = none.
+func (t *turn) quarantined() string {
+	var left []string
+	for _, h := range t.r.Hosts {
+		if h.Left() {
+			left = append(left, where(h, h.Fault, h.Err))
+		}
+	}
+	if len(left) == 0 {
+		return ""
+	}
+	return "quarantined: " + strings.Join(left, "; ")
+}
+
+// pullFailed settles what becomes of hosts that failed after COMMIT: as many as
+// the rollout may go on without are pulled, with one more it turns back. It
+// reports false when there is none to settle.
+func (t *turn) pullFailed() bool {
+	failed := slices.IndexFunc(t.r.Hosts, func(h Host) bool { return h.Err != "" && !h.Out })
+	if failed < 0 {
+		return false
+	}
+	if t.beyond() {
+		h := t.r.Hosts[failed]
+		t.turnBack(where(h, h.Fault, h.Err), nil)
+		t.back()
+		return true
+	}
+	for i := range t.r.Hosts {
+		if h := &t.r.Hosts[i]; h.Err != "" && !h.Out {
+			h.Open = KindPull
+			t.emit(Pull{Host: h.Name})
+		}
+	}
+	return true
+}
+
+// beyond reports whether more hosts have failed than the rollout may go on without.
+func (t *turn) beyond() bool {
+	n := 0
+	for _, h := range t.r.Hosts {
+		if h.Err != "" {
+			n++
+		}
+	}
+	return n > t.r.MaxQuarantine || n == len(t.r.Hosts)
 }
 
 // turnBack records the one decision to go back; back carries it out.
@@ -117,7 +184,7 @@ func (t *turn) back() {
 		if h.Open != "" || h.Back || !h.Moved {
 			continue
 		}
-		h.Back, h.Step, h.Err = true, "", ""
+		h.Back, h.Step, h.Fault, h.Err = true, "", "", ""
 		if !h.returns() {
 			t.confirmBack(h)
 			continue
@@ -133,15 +200,19 @@ func (t *turn) back() {
 		t.end(Stuck)
 		return
 	}
+	if q := t.quarantined(); q != "" {
+		t.r.Reason += "; " + q
+	}
 	t.end(RolledBack)
 }
 
-// left names the hosts that a rollback did not bring back, and why.
+// left names the hosts that a rollback did not bring back, and why. One that is
+// out of the pool is none of them, as long as they are few: it is quarantined.
 func (t *turn) left() []string {
 	var out []string
 	for _, h := range t.r.Hosts {
 		switch {
-		case !h.Moved:
+		case !h.Moved || h.Left() && !t.beyond():
 		case h.returns():
 			out = append(out, fmt.Sprintf("host %s: %s", h.Name, h.Err))
 		default:

@@ -22,6 +22,8 @@ func Names(e Effect) (k Kind, host string) {
 		return KindConfirm, e.Host
 	case Check:
 		return KindCheck, ""
+	case Pull:
+		return KindPull, e.Host
 	case Unlock:
 		return KindUnlock, e.Host
 	case AtBarrier, Ended:
@@ -37,7 +39,7 @@ func (r Rollout) Wants(k Kind) bool {
 	case Aborted:
 		return k == KindUnlock
 	case RollBack:
-		return k != KindCheck
+		return k != KindCheck && k != KindPrepare && k != KindVerify
 	}
 	return true
 }

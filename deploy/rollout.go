@@ -17,13 +17,17 @@ const (
 	RollBack   State = "ROLLBACK"
 
 	Done       State = "DONE"
-	Aborted    State = "ABORTED"     // nothing live was touched
-	RolledBack State = "ROLLED_BACK" // every host serves what it served before
-	Stuck      State = "STUCK"       // hosts differ and people must decide: Undo or Forward
+	Degraded   State = "DONE_DEGRADED" // DONE but for hosts that are quarantined
+	Aborted    State = "ABORTED"       // nothing live was touched
+	RolledBack State = "ROLLED_BACK"   // every host serves what it served before
+	Stuck      State = "STUCK"         // hosts differ and people must decide: Undo or Forward
 )
 
 // Over reports whether nothing more will happen without a person.
-func (s State) Over() bool { return s == Done || s == Aborted || s == RolledBack || s == Stuck }
+func (s State) Over() bool { return s.Live() || s == Aborted || s == RolledBack || s == Stuck }
+
+// Live reports whether the release is what the fleet serves now.
+func (s State) Live() bool { return s == Done || s == Degraded }
 
 // Rollout is one release going to one stage of one stack.
 type Rollout struct {
@@ -52,9 +56,16 @@ type Host struct {
 	Open  Kind          // the effect that is under way; "" = none
 	Moved bool          // its link was moved by this rollout, or may have been, and was not seen back on From
 	Back  bool          // it goes back: Step, Open and Err tell of the way back
-	Err   string        // of the effect that failed; "" = none
+	Fault Kind          // the effect that failed; "" = none
+	Err   string        // why it failed; "" = none
+	Stray bool          // it serves neither what it did nor the release: another hand was at it
+	Out   bool          // its Pull has answered, in this rollout or before: it serves nobody
 	Took  time.Duration // from the flip's command to its answer
 }
+
+// Left reports whether the rollout goes on without the host: it is out of the
+// pool, and it failed. It is not counted as current, whatever it serves.
+func (h Host) Left() bool { return h.Out && h.Err != "" }
 
 // Job is a command that runs beside a rollout.
 type Job string
@@ -73,6 +84,18 @@ type Book struct {
 	Open    map[uint64]Rollout   // rollouts that are not over, and STUCK ones; at most one a stack
 	Shipped map[string][]Shipped // by Target.String(): what went live there, newest first, at most 20
 	Latest  map[string]Rollout   // by Target.String(): the one that ended last there, as it ended
+
+	// Quarantine is what a rollout went on without, by Target.String() and the
+	// host's name. Each was taken out of the pool. A rollout that the host takes
+	// part in to its end brings it up to date and ends its quarantine.
+	Quarantine map[string]map[string]Quarantined
+}
+
+// Quarantined says why a host is not current.
+type Quarantined struct {
+	Why     string
+	Rollout uint64 // that went on without it
+	Since   time.Time
 }
 
 // Shipped is one release that was live on a fleet.

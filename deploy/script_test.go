@@ -93,6 +93,10 @@ func show(e deploy.Effect) string {
 		case uint64:
 			words = append(words, fmt.Sprintf("epoch=%d", f))
 		case []string:
+		case bool:
+			if f {
+				words = append(words, strings.ToLower(v.Type().Field(i).Name))
+			}
 		default:
 			if name := v.Type().Field(i).Name; fmt.Sprint(f) != "" && (name == "From" || name == "Side") {
 				words = append(words, fmt.Sprintf("%s=%v", strings.ToLower(name), f))

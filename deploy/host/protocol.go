@@ -17,6 +17,8 @@ type Request struct {
 	Epoch uint64           `json:",omitempty"` // every verb but Hello and Status carries it; one that is lower than the host's is refused for good
 	Stack string           `json:",omitempty"` // Lock: for the message of who holds it
 	By    string           `json:",omitempty"` // Lock: likewise
+	Owner string           `json:",omitempty"` // Lock: who uses the epoch; the same epoch of another one is refused
+	Prove bool             `json:",omitempty"` // Lock: a side with a file that was changed since it was sealed is sealed no more
 	Side  deploy.Side      `json:",omitempty"` // Prepare, Seal, Flip: the side to fill, seal, flip to
 	From  deploy.Side      `json:",omitempty"` // Flip: the side that must be live now; "" = there is no link yet
 	Seal  deploy.Seal      `json:",omitzero"`  // Prepare: what is coming; Seal: what it must be; Flip: what it must be sealed with
