@@ -137,23 +137,20 @@ func (t *turn) quarantined() string {
 // the rollout may go on without are pulled, with one more it turns back. It
 // reports false when there is none to settle.
 func (t *turn) pullFailed() bool {
-	failed := slices.IndexFunc(t.r.Hosts, func(h Host) bool { return h.Err != "" && !h.Out })
-	if failed < 0 {
-		return false
-	}
 	if t.beyond() {
-		h := t.r.Hosts[failed]
+		h := t.r.Hosts[slices.IndexFunc(t.r.Hosts, func(h Host) bool { return h.Err != "" })]
 		t.turnBack(where(h, h.Fault, h.Err), nil)
 		t.back()
 		return true
 	}
+	pulls := false
 	for i := range t.r.Hosts {
 		if h := &t.r.Hosts[i]; h.Err != "" && !h.Out {
-			h.Open = KindPull
+			h.Open, pulls = KindPull, true
 			t.emit(Pull{Host: h.Name})
 		}
 	}
-	return true
+	return pulls
 }
 
 // beyond reports whether more hosts have failed than the rollout may go on without.
