@@ -242,11 +242,11 @@ func (b *Bot) phase(r deploy.Rollout) {
 	case deploy.Building:
 		text = fmt.Sprintf("%s: rollout %d by %s: building %s", at, r.ID, b.quietly(r.By), r.Ref)
 	case deploy.Preparing:
-		what := "copying " + r.Release.ID
+		what := fmt.Sprintf("copying %s to", r.Release.ID)
 		if r.Back {
-			what = "going back to " + r.Release.ID
+			what = fmt.Sprintf("going back to %s on", r.Release.ID)
 		}
-		text = fmt.Sprintf("%s: %s to %s", at, what, plural(len(r.Hosts), "host"))
+		text = fmt.Sprintf("%s: %s %s", at, what, plural(len(r.Hosts), "host"))
 		if r.Test {
 			text += ", tests beside it"
 		}
