@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -65,7 +64,8 @@ func (o *options) rollout(c *cobra.Command, req bot.Request, yes bool) error {
 		return err
 	}
 	if o.dryRun {
-		fmt.Fprintf(c.OutOrStdout(), "dry run: %s %s/%s would go to %s; nothing was touched\n", req.Do, req.Stack, req.Stage, strings.Join(hosts, ", "))
+		text := fmt.Sprintf("dry run: %s %s/%s would go to %s; nothing was touched", req.Do, req.Stack, req.Stage, strings.Join(hosts, ", "))
+		o.tell(c.OutOrStdout(), text, map[string]any{"do": req.Do, "stack": req.Stack, "stage": req.Stage, "hosts": hosts})
 		return nil
 	}
 	if !yes {
@@ -132,9 +132,7 @@ func (o *options) print(out, errs io.Writer) func(bot.Reply) {
 		case r.Exit != 0:
 			fmt.Fprintln(errs, "pushtrain:", strings.Join(lines, "\n"))
 		case o.json && r.Data != nil:
-			enc := json.NewEncoder(out)
-			enc.SetIndent("", "  ")
-			_ = enc.Encode(r.Data) // a closed pipe is the reader's choice
+			writeJSON(out, r.Data)
 		case !o.json && len(lines) > 0:
 			fmt.Fprintln(out, strings.Join(lines, "\n"))
 		}
