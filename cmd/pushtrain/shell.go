@@ -185,8 +185,19 @@ func unholdCommand(o *options) *cobra.Command {
 }
 
 func logCommand(o *options) *cobra.Command {
-	return o.simple("log TEXT", "Write a line into the deploy log and announce it", cobra.ExactArgs(1),
+	return o.simple("log TEXT", "Write a line into the deploy log and announce it", someText,
 		func(args []string) bot.Request { return bot.Request{Do: "log", Text: args[0]} })
+}
+
+// someText wants one argument that says something.
+func someText(c *cobra.Command, args []string) error {
+	if err := cobra.ExactArgs(1)(c, args); err != nil {
+		return err
+	}
+	if strings.TrimSpace(args[0]) == "" {
+		return errors.New("TEXT is empty")
+	}
+	return nil
 }
 
 func statusCommand(o *options) *cobra.Command {
@@ -200,7 +211,7 @@ func queueCommand(o *options) *cobra.Command {
 }
 
 // days is how a period is written.
-var days = regexp.MustCompile(`^[0-9]+d?$`)
+var days = regexp.MustCompile(`^0*[1-9][0-9]*d?$`)
 
 func statsCommand(o *options) *cobra.Command {
 	return o.simple("stats [PERIOD|STACK]", "Sum up the pushes of a period, like 30d", cobra.MaximumNArgs(1),
