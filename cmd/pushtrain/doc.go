@@ -24,7 +24,7 @@ for as long as they run.
 	2    usage
 	3    needs a look: hosts differ
 	4    not now: held, busy, not your turn
-	69   a tool or a host is missing
+	69   a tool is missing; a host that is out of reach is a 1
 	78   the configuration is wrong
 	130  interrupted
 

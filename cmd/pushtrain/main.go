@@ -182,7 +182,7 @@ The configuration is --config FILE, else $PUSHTRAIN_CONFIG, ./config.yaml,
 $XDG_CONFIG_HOME/pushtrain/config.yaml or /etc/pushtrain/config.yaml.
 
 Exit codes: 0 done; 1 failed, the hosts serve what they served before; 2 usage;
-3 needs a look; 4 not now: held, busy, not your turn; 69 a tool or host is missing;
+3 needs a look; 4 not now: held, busy, not your turn; 69 a tool is missing;
 78 the configuration is wrong; 130 interrupted.`
 
 // usageError completes what is wrong with a command line by how it is right.
