@@ -68,7 +68,7 @@ func (t *turn) again(s State) {
 	for i := range t.r.Hosts {
 		h := &t.r.Hosts[i]
 		h.Back = false
-		h.Moved = h.Side != h.From && (h.Moved || h.Open == KindFlip)
+		h.Moved = h.Moved || h.Open == KindFlip && h.Side != h.From
 	}
 	t.raise()
 	t.lock()
@@ -79,7 +79,7 @@ func (t *turn) again(s State) {
 
 // refenced derives from what a host says where it stands after COMMIT.
 func (t *turn) refenced(h *Host, s Standing) {
-	h.Moved = h.Side != h.From && s.Live != h.From
+	h.Moved = s.Live != h.From
 	switch {
 	case s.Live != h.From && s.Live != h.Side:
 		h.Err = "it serves neither what it did nor the release: " + serves(s)
