@@ -121,7 +121,8 @@ func TestRemote(t *testing.T) {
 	}
 
 	// The helper is put there again when it is gone or can't be run.
-	for _, harm := range []string{"rm ~/.cache/pushtrain/*", "for f in ~/.cache/pushtrain/*; do chmod 0 $f; done", "for f in ~/.cache/pushtrain/*; do rm $f; echo '#!/none' >$f; chmod 700 $f; done"} {
+	for _, harm := range []string{"rm ~/.cache/pushtrain/*", "for f in ~/.cache/pushtrain/*; do chmod 0 $f; done", "for f in ~/.cache/pushtrain/*; do rm $f; echo '#!/none' >$f; chmod 700 $f; done",
+		"for f in ~/.cache/pushtrain/*; do : >$f; done", "for f in ~/.cache/pushtrain/*; do truncate -s 100000 $f; done", "for f in ~/.cache/pushtrain/*; do truncate -s 2000000 $f; done"} { // the disk lost the end of it
 		h.Cut("host-1")
 		h.Run("host-1", harm)
 		for _, s := range r.fleet.Status(t.Context(), target) {
