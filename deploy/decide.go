@@ -83,7 +83,7 @@ func (t *turn) again(s State) {
 	for i := range t.r.Hosts {
 		h := &t.r.Hosts[i]
 		h.Back = false
-		h.Moved = h.Moved || h.Open == KindFlip && h.Side != h.From
+		h.Moved = h.Moved || h.Open == KindFlip
 	}
 	t.raise()
 	t.lock()

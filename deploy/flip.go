@@ -118,7 +118,7 @@ func (t *turn) back() {
 			continue
 		}
 		h.Back, h.Step, h.Err = true, "", ""
-		if !h.returns() {
+		if h.Side == h.From || !h.returns() { // there is nothing to flip: it is asked where it stands
 			t.confirmBack(h)
 			continue
 		}

@@ -83,3 +83,24 @@ func TestSameLook(t *testing.T) {
 		t.Error("nothing was said of it")
 	}
 }
+
+// TestMovedByHand moves the link of a host that serves the release already while
+// the rollout stands at its barrier: it is not DONE, and not back either.
+func TestMovedByHand(t *testing.T) {
+	h := fleettest.Start(t, 2)
+	r := newRig(t, "/srv/web", h.Config, hosts(h.Names...))
+	r.repo.commit("release 1", 0)
+	r.ship(deploy.Done, "")
+	r.repo.commit("release 2", 0)
+	s := r.start()
+	s.Hosts = []string{"host-1"}
+	r.expect(r.run(0, s, nil), deploy.Done, "")
+	e := r.run(0, r.start(), func() { h.Run("host-1", "ln -sfn yin /srv/web/current") })
+	r.expect(e, deploy.Stuck, "not back: host host-1: it serves yin with release ")
+	serves(t, filepath.Join(h.Srv("host-2"), "web"), "release 1")
+	h.Run("host-1", "ln -sfn yang /srv/web/current")
+	r.expect(r.run(r.book.Last, deploy.Forward{By: "alice"}, nil), deploy.Done, "")
+	for _, name := range h.Names {
+		serves(t, filepath.Join(h.Srv(name), "web"), "release 2")
+	}
+}
