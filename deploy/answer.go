@@ -75,7 +75,7 @@ func (t *turn) failed(e Failed) bool {
 		return true // it was called off: its reason says no more than that
 	}
 	h.Err = e.Reason
-	if e.Kind == KindFlip && !h.Back && !e.Clean && h.Side != h.From {
+	if e.Kind == KindFlip && !h.Back && !e.Clean {
 		h.Moved = true
 	}
 	if t.r.State == Flipping && e.Kind == KindFence {

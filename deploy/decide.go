@@ -2,13 +2,14 @@ package deploy
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
 // This file is what people decide, and what a restart does.
 
 // undo stops a rollout: before COMMIT it aborts, after it flips back.
-func (t *turn) undo(by, why string) error {
+func (t *turn) undo(by, why string, hosts []string) error {
 	reason := "stopped by " + by
 	if why != "" {
 		reason += ": " + why
@@ -21,6 +22,7 @@ func (t *turn) undo(by, why string) error {
 		t.back()
 	case Stuck:
 		t.r.Reason, t.r.Tail = reason, nil
+		t.letGo(hosts)
 		t.again(RollBack)
 	default:
 		t.abort(reason, nil)
@@ -30,13 +32,26 @@ func (t *turn) undo(by, why string) error {
 }
 
 // forward decides in STUCK to go on to the new release.
-func (t *turn) forward() error {
+func (t *turn) forward(hosts []string) error {
 	if t.r.State != Stuck {
 		return fmt.Errorf("rollout %d of %s is in %s: only a STUCK one can be sent forward", t.r.ID, t.r.Target, t.r.State)
 	}
 	t.r.Reason, t.r.Tail = "", nil
+	if t.r.Checks == JobFailed {
+		t.r.Checks = NoJob
+	}
+	t.letGo(hosts)
 	t.again(Flipping)
 	return nil
+}
+
+// letGo drops the hosts that are not among hosts any more: one that never
+// comes back must not keep its stack STUCK. A rollout of none is left as it is.
+func (t *turn) letGo(hosts []string) {
+	gone := func(h Host) bool { return !slices.Contains(hosts, h.Name) }
+	if !t.all(gone) {
+		t.r.Hosts = slices.DeleteFunc(t.r.Hosts, gone)
+	}
 }
 
 // resume goes on after a restart: sessions and locks are gone, and no answer
@@ -68,7 +83,7 @@ func (t *turn) again(s State) {
 	for i := range t.r.Hosts {
 		h := &t.r.Hosts[i]
 		h.Back = false
-		h.Moved = h.Side != h.From && (h.Moved || h.Open == KindFlip)
+		h.Moved = h.Moved || h.Open == KindFlip
 	}
 	t.raise()
 	t.lock()
@@ -79,7 +94,7 @@ func (t *turn) again(s State) {
 
 // refenced derives from what a host says where it stands after COMMIT.
 func (t *turn) refenced(h *Host, s Standing) {
-	h.Moved = h.Side != h.From && s.Live != h.From
+	h.Moved = s.Live != h.From
 	switch {
 	case s.Live != h.From && s.Live != h.Side:
 		h.Err = "it serves neither what it did nor the release: " + serves(s)

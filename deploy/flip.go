@@ -47,7 +47,7 @@ func (t *turn) confirmed(h *Host, s Standing) {
 		return
 	}
 	h.Err = "it serves " + serves(s)
-	h.Moved = h.Side != h.From && s.Live != h.From
+	h.Moved = s.Live != h.From
 	if t.r.State == Confirming {
 		t.turnBack(where(*h, KindConfirm, h.Err), nil)
 	}
@@ -118,7 +118,7 @@ func (t *turn) back() {
 			continue
 		}
 		h.Back, h.Step, h.Err = true, "", ""
-		if !h.returns() {
+		if h.Side == h.From || !h.returns() { // there is nothing to flip: it is asked where it stands
 			t.confirmBack(h)
 			continue
 		}

@@ -50,7 +50,7 @@ type Host struct {
 	Side  Side          // the side that it fills and flips to
 	Step  Kind          // the last effect that was answered well; "" = none
 	Open  Kind          // the effect that is under way; "" = none
-	Moved bool          // its link was moved by this rollout, or may have been, and was not seen back on From
+	Moved bool          // its link was moved, or may have been by this rollout, and was not seen back on From
 	Back  bool          // it goes back: Step, Open and Err tell of the way back
 	Err   string        // of the effect that failed; "" = none
 	Took  time.Duration // from the flip's command to its answer
