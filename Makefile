@@ -9,7 +9,7 @@ STATICCHECK := .tools/staticcheck
 ARGS ?=
 
 DEMO_PACKAGES := git rsync
-TEST_PACKAGES := git rsync openssh-client openssh-server ngircd nginx util-linux
+TEST_PACKAGES := git rsync openssh-client openssh-server ngircd nginx util-linux strace zsh fish
 FUZZ_TIME ?= 5s
 
 .PHONY: build demo test lint fuzz bench packages-demo packages-test clean

@@ -11,7 +11,7 @@ import (
 
 // Request is what the shell asks of a bot, through its socket or in its own process.
 type Request struct {
-	Do       string // deploy, rollback, abort, hold, unhold, status, queue, stats, log
+	Do       string // deploy, rollback, dry-deploy, dry-rollback, abort, hold, unhold, status, queue, stats, log
 	By       string // the shell user
 	Stack    string
 	Stage    string
@@ -99,6 +99,11 @@ func (b *Bot) onAsk(a *ask) {
 	case "rollback":
 		by.Op = true // who reaches the socket, or the journal's file, is trusted with the way back
 		b.askDeploy(a, by, train.Rollback{Stack: q.Stack, Stage: q.Stage, Why: q.Text})
+	case "dry-deploy": // a word of its own: a bot that is older must not take it for the deed
+		b.askDry(a, by, train.Ship{Stack: q.Stack, Stage: q.Stage, Override: q.Override})
+	case "dry-rollback":
+		by.Op = true
+		b.askDry(a, by, train.Rollback{Stack: q.Stack, Stage: q.Stage, Why: q.Text})
 	case "abort", "hold", "unhold", "log":
 		by.Op = true
 		event := map[string]train.Event{
@@ -124,6 +129,22 @@ func (b *Bot) onAsk(a *ask) {
 	default:
 		a.end(ExitUsage, nil, fmt.Sprintf("no such request: %s", q.Do))
 	}
+}
+
+// askDry says whether e would be refused now; nothing comes of it.
+func (b *Bot) askDry(a *ask, by train.Who, e train.Event) {
+	err := error(nil)
+	if r, ok := e.(train.Rollback); ok {
+		err = b.wayBack(by, r)
+	}
+	if err == nil {
+		_, _, err = b.train.Apply(train.Input{At: b.now(), By: by, Event: e})
+	}
+	if err != nil {
+		a.end(ExitNotNow, nil, err.Error())
+		return
+	}
+	a.end(ExitDone, nil)
 }
 
 // askDeploy starts a rollout and, if asked to, stays with it to its end.

@@ -247,6 +247,7 @@ func (b *Bot) handle(x any) {
 		b.onIRC(x)
 	case done:
 		delete(b.open, x.effectKey)
+		b.runs.answer(x)
 		if err := b.deployApply(x.id, x.event); err != nil {
 			panic(fmt.Sprintf("bot: an answer was refused: %v", err)) // unreachable: answers never are
 		}

@@ -29,13 +29,13 @@ func (b *Bot) deed(e train.Effect) {
 		if id, ok := b.running(e.Stack); ok {
 			stop := deploy.Event(deploy.Abort{By: e.By, Why: e.Why})
 			if b.book.Open[id].State == deploy.Stuck {
-				stop = deploy.Undo{By: e.By, Why: e.Why}
+				stop = deploy.Undo{By: e.By, Why: e.Why, Hosts: b.cfg.Fleets[b.book.Open[id].Target].Hosts}
 			}
 			b.deployApply(id, stop)
 		}
 	case train.GoOn:
 		if id, ok := b.running(e.Stack); ok {
-			b.deployApply(id, deploy.Forward{By: e.By})
+			b.deployApply(id, deploy.Forward{By: e.By, Hosts: b.cfg.Fleets[b.book.Open[id].Target].Hosts})
 		}
 	}
 }
@@ -157,9 +157,9 @@ func (b *Bot) barrier(r deploy.Rollout) {
 
 // ended tells the train, and stops the others of the train that wait for this one.
 func (b *Bot) ended(r deploy.Rollout, e deploy.Ended) {
-	b.runs.line(r.ID, fleet.Line{Text: fmt.Sprintf("%s %s", e.Outcome, e.Reason), Percent: -1})
+	b.runs.step(r.ID, "", fmt.Sprintf("%s %s", e.Outcome, e.Reason))
 	for _, l := range e.Tail {
-		b.runs.line(r.ID, fleet.Line{Text: "  " + l, Percent: -1})
+		b.runs.step(r.ID, "", "  "+l)
 	}
 	b.must(train.Who{}, train.Ended{Stack: r.Stack, Stage: r.Stage, Outcome: outcome(e.Outcome), Shipment: shipment(r.Stack, r.Release), Reason: b.reason(r.ID, e)})
 	b.tellWatchers(r, e)
@@ -242,11 +242,11 @@ func (b *Bot) phase(r deploy.Rollout) {
 	case deploy.Building:
 		text = fmt.Sprintf("%s: rollout %d by %s: building %s", at, r.ID, b.quietly(r.By), r.Ref)
 	case deploy.Preparing:
-		what := "copying " + r.Release.ID
+		what := fmt.Sprintf("copying %s to", r.Release.ID)
 		if r.Back {
-			what = "going back to " + r.Release.ID
+			what = fmt.Sprintf("going back to %s on", r.Release.ID)
 		}
-		text = fmt.Sprintf("%s: %s to %s", at, what, plural(len(r.Hosts), "host"))
+		text = fmt.Sprintf("%s: %s %s", at, what, plural(len(r.Hosts), "host"))
 		if r.Test {
 			text += ", tests beside it"
 		}
@@ -255,7 +255,7 @@ func (b *Bot) phase(r deploy.Rollout) {
 	case deploy.RollBack:
 		text = fmt.Sprintf("%s: flipping back: %s", at, r.Reason)
 	}
-	b.runs.line(r.ID, fleet.Line{Text: string(r.State), Percent: -1})
+	b.runs.step(r.ID, "", string(r.State))
 	for _, w := range b.watchers[r.ID] {
 		w.send(Reply{Line: fmt.Sprintf("%s: %s", at, r.State)})
 	}

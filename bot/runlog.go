@@ -4,9 +4,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
+	"pushtrain/deploy"
 	"pushtrain/deploy/fleet"
 )
 
@@ -21,11 +25,17 @@ type runLogs struct {
 }
 
 type runLog struct {
-	file *os.File
-	left int64 // bytes that it may still take
+	file *os.File // nil = it can't be written
+	size int64    // bytes, of a restart before this one too
 }
 
-const runLogBytes = 16 << 20
+// What the logs may take. The steps of a rollout are few and its outcome comes
+// last: they have room that no command can fill.
+const (
+	runLogBytes  = 16 << 20 // of one log, for what commands say
+	runStepBytes = 1 << 20  // of one log on top of that, for its steps
+	runLogFiles  = 1000     // the newest ones stay
+)
 
 func openRunLogs(dir string) *runLogs {
 	l := &runLogs{open: map[uint64]*runLog{}}
@@ -43,8 +53,33 @@ func (l *runLogs) path(id uint64) string {
 	return filepath.Join(l.dir, fmt.Sprintf("%d.log", id))
 }
 
-// line adds a line. Progress without text is not kept. Any goroutine may call it.
-func (l *runLogs) line(id uint64, x fleet.Line) {
+// line adds a line that a command said. Progress without text is not kept. Any goroutine may call it.
+func (l *runLogs) line(id uint64, x fleet.Line) { l.add(id, x, runLogBytes) }
+
+// step adds a line about the rollout itself; host "" = about all of it. Any goroutine may call it.
+func (l *runLogs) step(id uint64, host, text string) {
+	l.add(id, fleet.Line{Host: host, Text: text}, runLogBytes+runStepBytes)
+}
+
+// answer adds what came of an effect, also where the channel hears of another host's failure alone.
+func (l *runLogs) answer(x done) {
+	switch e := x.event.(type) {
+	case deploy.Failed:
+		l.step(x.id, x.host, fmt.Sprintf("%s failed: %s", x.kind, e.Reason))
+		for _, t := range e.Tail {
+			l.step(x.id, x.host, "  "+t)
+		}
+	case deploy.Fenced:
+		l.step(x.id, x.host, fmt.Sprintf("%s done: live is %q of %+v", x.kind, e.Standing.Live, e.Standing.Sides))
+	case deploy.Flipped:
+		l.step(x.id, x.host, fmt.Sprintf("%s done in %s", x.kind, e.Took.Round(time.Microsecond)))
+	default:
+		l.step(x.id, x.host, fmt.Sprintf("%s done", x.kind))
+	}
+}
+
+// add adds a line to a log that holds less than limit bytes.
+func (l *runLogs) add(id uint64, x fleet.Line, limit int64) {
 	if l.dir == "" || x.Text == "" {
 		return
 	}
@@ -52,13 +87,10 @@ func (l *runLogs) line(id uint64, x fleet.Line) {
 	defer l.mu.Unlock()
 	r := l.open[id]
 	if r == nil {
-		r = &runLog{left: runLogBytes}
-		if os.MkdirAll(l.dir, 0o750) == nil {
-			r.file, _ = os.OpenFile(l.path(id), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640) // see runLogs: no log, no harm
-		}
+		r = l.start(id)
 		l.open[id] = r
 	}
-	if r.file == nil || r.left <= 0 {
+	if r.file == nil || r.size >= limit {
 		return
 	}
 	mark := ""
@@ -70,8 +102,44 @@ func (l *runLogs) line(id uint64, x fleet.Line) {
 		host = x.Host + ": "
 	}
 	n, _ := fmt.Fprintf(r.file, "%s %s%s%s\n", time.Now().UTC().Format(time.RFC3339), host, mark, printable(x.Text))
-	if r.left -= int64(n); r.left <= 0 {
-		fmt.Fprintf(r.file, "(cut: a run log holds %d MiB)\n", runLogBytes>>20)
+	if r.size += int64(n); r.size >= limit {
+		n, _ = fmt.Fprintf(r.file, "(cut: a run log holds %d MiB)\n", limit>>20)
+		r.size += int64(n)
+	}
+}
+
+// start opens the log of a rollout, and drops the oldest ones.
+func (l *runLogs) start(id uint64) *runLog {
+	if os.MkdirAll(l.dir, 0o750) != nil {
+		return &runLog{}
+	}
+	file, err := os.OpenFile(l.path(id), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	if err != nil {
+		return &runLog{}
+	}
+	r := &runLog{file: file}
+	if info, err := file.Stat(); err == nil {
+		r.size = info.Size()
+	}
+	l.prune()
+	return r
+}
+
+// prune removes the oldest logs beyond runLogFiles. What can't be removed is left for the next time.
+func (l *runLogs) prune() {
+	list, err := os.ReadDir(l.dir)
+	if err != nil || len(list) <= runLogFiles {
+		return
+	}
+	var ids []uint64
+	for _, e := range list {
+		if id, err := strconv.ParseUint(strings.TrimSuffix(e.Name(), ".log"), 10, 64); err == nil {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	for _, id := range ids[:max(0, len(ids)-runLogFiles)] {
+		_ = os.Remove(l.path(id))
 	}
 }
 

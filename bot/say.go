@@ -252,6 +252,8 @@ func (b *Bot) names(seats []train.Seat) string {
 // about writes a duration as people say it.
 func about(d time.Duration) string {
 	switch {
+	case d >= time.Millisecond && d < 100*time.Millisecond:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
 	case d < 10*time.Second:
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	case d < 90*time.Second:

@@ -38,12 +38,13 @@ type scripted struct {
 	change chan struct{}         // closed when an order changes
 	gone   chan struct{}         // closed when the bot stops
 	hosts  map[string]deploy.Standing
-	built  map[string]int // releases by stack
+	built  map[string]int      // releases by stack
+	kept   map[string][]string // the releases in use that the last Prune named, by stack
 }
 
 func newScripted() *scripted {
 	return &scripted{orders: map[deploy.Target]order{}, held: map[deploy.Target]int{}, change: make(chan struct{}),
-		gone: make(chan struct{}), hosts: map[string]deploy.Standing{}, built: map[string]int{}}
+		gone: make(chan struct{}), hosts: map[string]deploy.Standing{}, built: map[string]int{}, kept: map[string][]string{}}
 }
 
 func (f *scripted) order(t deploy.Target, o order) {
@@ -182,4 +183,9 @@ func (f *scripted) done(r deploy.Rollout, e deploy.Effect, at string) deploy.Eve
 
 func (f *scripted) Status(context.Context, deploy.Target) []fleet.HostStatus { return nil }
 
-func (f *scripted) Prune(string, ...string) error { return nil }
+func (f *scripted) Prune(stack string, inUse ...string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.kept[stack] = inUse
+	return nil
+}

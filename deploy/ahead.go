@@ -57,8 +57,8 @@ func (t *turn) fence() {
 func (t *turn) lock() {
 	for i := range t.r.Hosts {
 		h := &t.r.Hosts[i]
-		h.Step, h.Open, h.Fault, h.Err, h.Stray = "", KindFence, "", "", false
-		t.emit(Fence{Host: h.Name, Epoch: t.r.Epoch, Prove: t.r.State != RollBack && !t.r.Back})
+		h.Step, h.Open, h.Fault, h.Err = "", KindFence, "", ""
+		t.emit(Fence{Host: h.Name, Epoch: t.r.Epoch, Prove: t.r.State == Fencing && !t.r.Back})
 	}
 }
 

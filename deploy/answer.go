@@ -79,7 +79,7 @@ func (t *turn) failed(e Failed) bool {
 	if e.Kind != KindPull { // of a host that can't be pulled, the first fault is the one to name
 		h.Fault, h.Err = e.Kind, e.Reason
 	}
-	if e.Kind == KindFlip && !h.Back && !e.Clean && h.Side != h.From {
+	if e.Kind == KindFlip && !h.Back && !e.Clean {
 		h.Moved = true
 	}
 	switch t.r.State {

@@ -67,3 +67,23 @@ func TestStartRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestWants: what a rollout calls off when it turns round. A flip under way is not
+// called off: its answer says which hosts are to go back.
+func TestWants(t *testing.T) {
+	for state, want := range map[deploy.State]string{
+		deploy.Preparing: "build prepare flip check unlock",
+		deploy.Aborted:   "unlock",
+		deploy.RollBack:  "build flip unlock",
+	} {
+		var got []string
+		for _, k := range []deploy.Kind{deploy.KindBuild, deploy.KindPrepare, deploy.KindFlip, deploy.KindCheck, deploy.KindUnlock} {
+			if (deploy.Rollout{State: state}).Wants(k) {
+				got = append(got, string(k))
+			}
+		}
+		if s := strings.Join(got, " "); s != want {
+			t.Errorf("%s wants %s; want %s", state, s, want)
+		}
+	}
+}

@@ -2,13 +2,14 @@ package deploy
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
 // This file is what people decide, and what a restart does.
 
 // undo stops a rollout: before COMMIT it aborts, after it flips back.
-func (t *turn) undo(by, why string) error {
+func (t *turn) undo(by, why string, hosts []string) error {
 	reason := "stopped by " + by
 	if why != "" {
 		reason += ": " + why
@@ -21,6 +22,7 @@ func (t *turn) undo(by, why string) error {
 		t.back()
 	case Stuck:
 		t.r.Reason, t.r.Tail = reason, nil
+		t.letGo(hosts)
 		t.again(RollBack)
 	default:
 		t.abort(reason, nil)
@@ -30,13 +32,26 @@ func (t *turn) undo(by, why string) error {
 }
 
 // forward decides in STUCK to go on to the new release.
-func (t *turn) forward() error {
+func (t *turn) forward(hosts []string) error {
 	if t.r.State != Stuck {
 		return fmt.Errorf("rollout %d of %s is in %s: only a STUCK one can be sent forward", t.r.ID, t.r.Target, t.r.State)
 	}
 	t.r.Reason, t.r.Tail = "", nil
+	if t.r.Checks == JobFailed {
+		t.r.Checks = NoJob
+	}
+	t.letGo(hosts)
 	t.again(Flipping)
 	return nil
+}
+
+// letGo drops the hosts that are not among hosts any more: one that never
+// comes back must not keep its stack STUCK. A rollout of none is left as it is.
+func (t *turn) letGo(hosts []string) {
+	gone := func(h Host) bool { return !slices.Contains(hosts, h.Name) }
+	if !t.all(gone) {
+		t.r.Hosts = slices.DeleteFunc(t.r.Hosts, gone)
+	}
 }
 
 // resume goes on after a restart: sessions and locks are gone, and no answer
@@ -68,7 +83,7 @@ func (t *turn) again(s State) {
 	for i := range t.r.Hosts {
 		h := &t.r.Hosts[i]
 		h.Back = false
-		h.Moved = h.Side != h.From && (h.Moved || h.Open == KindFlip)
+		h.Moved = h.Moved || h.Open == KindFlip
 	}
 	t.raise()
 	t.lock()
@@ -77,18 +92,22 @@ func (t *turn) again(s State) {
 	}
 }
 
-// refenced derives from what a host says where it stands after COMMIT.
+// refenced derives from what a host says where it stands after COMMIT. One that
+// has lost the release is filled anew, and goes back to what it serves now; but
+// not while it serves the release's side and has the one before to go back to.
 func (t *turn) refenced(h *Host, s Standing) {
-	h.Stray = s.Live != h.From && s.Live != h.Side
-	h.Moved = s.Live == h.Side && h.Side != h.From
+	h.Moved = s.Live != h.From
+	stray := h.Moved && s.Live != h.Side
 	switch {
-	case t.r.State == RollBack && h.Stray:
+	case t.r.State == RollBack && stray:
 		h.Fault, h.Err = KindFence, "it serves neither what it did nor the release: "+serves(s)
 	case t.r.State == RollBack:
-	case !h.Stray && s.Sides[h.Side].Digest == t.r.Release.Digest:
+	case !stray && s.Sides[h.Side].Digest == t.r.Release.Digest:
 		h.Step = KindVerify
-	default: // it has lost the release: it is filled anew, and goes back to what it serves now
-		h.Stray, h.Moved = false, false
+	case s.Live == h.Side && h.Side != h.From && h.returns():
+		h.Fault, h.Err = KindFence, fmt.Sprintf("its %s does not hold the release any more", h.Side)
+	default:
+		h.Moved = false
 		t.stands(h, s)
 	}
 }

@@ -24,7 +24,8 @@
 // A host on a first install, or one whose live side something else had filled,
 // has no sealed side to go back to. When a rollback needs it to, the rollout
 // flips back all others and gets STUCK: that host goes on serving what it has,
-// and people decide. So does a host that can't be reached for its flip back.
+// and people decide. So does a host that can't be reached for its flip back; one
+// that is gone for good is let go by the decision of an owner that knows it no more.
 //
 // # What the owner does
 //

@@ -38,12 +38,19 @@ type (
 	// Abort stops a rollout before COMMIT. After it, it means Undo.
 	Abort struct{ By, Why string }
 	// Undo flips back the hosts that this rollout flipped. Before COMMIT it means Abort.
-	Undo struct{ By, Why string }
+	Undo struct {
+		By, Why string
+		Hosts   []string // in STUCK: the hosts that the target has now; those that it has no more are let go. None = all stay
+	}
 	// Resume is said once after a restart for every rollout that is not over:
 	// answers to effects of before the restart will not come.
 	Resume struct{}
-	// Forward decides in STUCK to go on to the new release.
-	Forward struct{ By string }
+	// Forward decides in STUCK to go on to the new release. A check that said no
+	// is not asked again: people have decided over it.
+	Forward struct {
+		By    string
+		Hosts []string // as in Undo
+	}
 )
 
 // Answers: exactly one comes for each Effect, or Failed.

@@ -51,8 +51,7 @@ func (t *turn) confirmed(h *Host, s Standing) {
 		return
 	}
 	h.Fault, h.Err = KindConfirm, "it serves "+serves(s)
-	h.Stray = s.Live != h.From && s.Live != h.Side
-	h.Moved = s.Live == h.Side && h.Side != h.From
+	h.Moved = s.Live != h.From
 	if t.r.State == Confirming && t.beyond() {
 		t.turnBack(where(*h, KindConfirm, h.Err), nil)
 	}
@@ -182,7 +181,7 @@ func (t *turn) back() {
 			continue
 		}
 		h.Back, h.Step, h.Fault, h.Err = true, "", "", ""
-		if !h.returns() {
+		if h.Side == h.From || !h.returns() { // there is nothing to flip: it is asked where it stands
 			t.confirmBack(h)
 			continue
 		}

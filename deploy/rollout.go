@@ -54,11 +54,10 @@ type Host struct {
 	Side  Side          // the side that it fills and flips to
 	Step  Kind          // the last effect that was answered well; "" = none
 	Open  Kind          // the effect that is under way; "" = none
-	Moved bool          // its link was moved by this rollout, or may have been, and was not seen back on From
+	Moved bool          // its link was moved, or may have been by this rollout, and was not seen back on From
 	Back  bool          // it goes back: Step, Open and Err tell of the way back
 	Fault Kind          // the effect that failed; "" = none
 	Err   string        // why it failed; "" = none
-	Stray bool          // it serves neither what it did nor the release: another hand was at it
 	Out   bool          // its Pull has answered, in this rollout or before: it serves nobody
 	Took  time.Duration // from the flip's command to its answer
 }

@@ -113,6 +113,7 @@ func show(e deploy.Effect) string {
 //	start STACK STAGE HOST,… REF by=NAME [test] [check] | … release=ID [back] …
 //	fenced HOST [live=SIDE] [yin=ID] [yang=ID] [epoch=N]       confirmed likewise
 //	failed KIND HOST|- [clean] REASON…
+//	undo NAME [hosts=HOST,… | WHY…]                            forward NAME [hosts=HOST,…]
 func parse(t *testing.T, line string) deploy.Event {
 	words := strings.Fields(line)
 	arg := func(i int) string {
@@ -162,9 +163,16 @@ func parse(t *testing.T, line string) deploy.Event {
 	case "abort":
 		return deploy.Abort{By: arg(1), Why: rest(2)}
 	case "undo":
+		if hosts := opt("hosts"); hosts != "" {
+			return deploy.Undo{By: arg(1), Hosts: strings.Split(hosts, ",")}
+		}
 		return deploy.Undo{By: arg(1), Why: rest(2)}
 	case "forward":
-		return deploy.Forward{By: arg(1)}
+		e := deploy.Forward{By: arg(1)}
+		if hosts := opt("hosts"); hosts != "" {
+			e.Hosts = strings.Split(hosts, ",")
+		}
+		return e
 	case "resume":
 		return deploy.Resume{}
 	case "built":

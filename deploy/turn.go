@@ -32,11 +32,11 @@ func (t *turn) do(e Event) error {
 	case Commit:
 		return t.commit()
 	case Abort:
-		return t.undo(e.By, e.Why)
+		return t.undo(e.By, e.Why, nil)
 	case Undo:
-		return t.undo(e.By, e.Why)
+		return t.undo(e.By, e.Why, e.Hosts)
 	case Forward:
-		return t.forward()
+		return t.forward(e.Hosts)
 	case Resume:
 		t.resume()
 		return nil

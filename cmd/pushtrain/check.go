@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,28 +16,43 @@ func checkCommand(o *options) *cobra.Command {
 				return &exitError{exitConfig, err}
 			}
 			cfg, err := loadConfigFile(path)
+			var mistakes *ConfigError
+			if errors.As(err, &mistakes) && o.json {
+				writeJSON(c.OutOrStdout(), checked{File: path, Problems: mistakes.Problems})
+				return &exitError{code: exitConfig}
+			}
 			if err != nil {
 				return &exitError{exitConfig, err}
 			}
-			if o.quiet {
-				return nil
-			}
-			out := c.OutOrStdout()
-			fmt.Fprintf(out, "%s is right\n", path)
+			text, found := path+" is right", checked{File: path, Problems: []Problem{}}
 			for _, s := range cfg.Stacks {
 				for _, g := range s.Stages {
-					where := "deployed by something else"
+					where, hosts := "deployed by something else", []string{}
+					for _, h := range g.Hosts {
+						hosts = append(hosts, h.Name)
+					}
 					if !g.External {
-						hosts, err := hostsOf(cfg, s.Name, g.Name)
-						if err != nil {
-							return err // unreachable: the stage is from the same configuration
-						}
 						where = "to " + strings.Join(hosts, ", ")
 					}
-					fmt.Fprintf(out, "  %s/%s  %s\n", s.Name, g.Name, where)
+					text += "\n  " + s.Name + "/" + g.Name + "  " + where
+					found.Stages = append(found.Stages, checkedStage{s.Name, g.Name, hosts})
 				}
 			}
+			o.tell(c.OutOrStdout(), text, found)
 			return nil
 		},
 	}
+}
+
+// checked is what check finds, for machines. It has stages or problems.
+type checked struct {
+	File     string         `json:"file"`
+	Problems []Problem      `json:"problems"`
+	Stages   []checkedStage `json:"stages,omitempty"`
+}
+
+type checkedStage struct {
+	Stack string   `json:"stack"`
+	Stage string   `json:"stage"`
+	Hosts []string `json:"hosts"` // none when something else deploys it
 }

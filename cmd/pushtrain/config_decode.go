@@ -15,10 +15,11 @@ import (
 
 // Problem is one mistake in a configuration file.
 type Problem struct {
-	File         string
-	Line, Column int    // from 1
-	Key          string // as "stacks[0].root"; "" = the file
-	Text         string // what is wrong and what to do
+	File   string `json:"file"`
+	Line   int    `json:"line"` // from 1, as Column
+	Column int    `json:"column"`
+	Key    string `json:"key"`  // as "stacks[0].root"; "" = the file
+	Text   string `json:"text"` // what is wrong and what to do
 }
 
 // String returns "FILE:LINE:COLUMN: KEY: TEXT".
@@ -110,6 +111,9 @@ func (d *decoder) syntax(err error) {
 		text := strings.TrimPrefix(e.Message, "yaml: ")
 		if e.ContextMsg != "" {
 			text += " (" + e.ContextMsg + ")"
+		}
+		if at := e.Mark.Line - 1; at >= 0 && at < len(d.lines) && strings.HasPrefix(strings.TrimLeft(d.lines[at], " "), "\t") {
+			text = "the line begins with a tab: YAML wants spaces"
 		}
 		d.problemAt(&yaml.Node{Line: e.Mark.Line, Column: e.Mark.Column}, "", "not valid YAML: "+text)
 	}

@@ -30,6 +30,9 @@ func demoCommand() *cobra.Command {
 			if play != "yes" && play != "no" {
 				return exit(exitUsage, "demo: --play is yes or no, not %q", play)
 			}
+			if lasts < 0 || lasts == 0 && c.Flags().Changed("for") {
+				return exit(exitUsage, "demo: --for %v is over before it begins: say such as 60s, or leave it out to stay", lasts)
+			}
 			ctx := c.Context()
 			if lasts > 0 {
 				var cancel context.CancelFunc

@@ -117,7 +117,11 @@ func TestDemo(t *testing.T) {
 	}
 	printed(t, out, `say +alice +\.princess`)
 	printed(t, out, `princess1 +200 (Release \w+)`)
-	t.Logf("%.1f s to the first flip of the push", time.Since(start).Seconds())
+	took := time.Since(start)
+	t.Logf("%.1f s to the first flip of the push", took.Seconds())
+	if took > 20*time.Second {
+		t.Errorf("a newcomer waits %v for the first flip of the push", took)
+	}
 	printed(t, out, `Now you`)
 	text := out.String()
 	t.Logf("%s", text)

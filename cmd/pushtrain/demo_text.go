@@ -65,5 +65,7 @@ Now you: a change of yours waits in the repository. Join #push and type, one aft
   .rollback    they are back on the release before; .unhold lifts the hold that this sets
   .done        your train ends
 
-.help lists the other words. Ctrl-C ends the demo.
+.help lists the other words. What it answers to you alone is a notice, which many clients
+show in the server's window: in irssi that is window 1, Alt-1 goes there and Alt-2 comes back.
+Ctrl-C ends the demo.
 `

@@ -24,7 +24,7 @@ for as long as they run.
 	2    usage
 	3    needs a look: hosts differ
 	4    not now: held, busy, not your turn
-	69   a tool or a host is missing
+	69   a tool is missing; a host that is out of reach is a 1
 	78   the configuration is wrong
 	130  interrupted
 
@@ -36,7 +36,7 @@ $XDG_CONFIG_HOME/pushtrain/config.yaml or /etc/pushtrain/config.yaml. In state_d
 	journal.db      the journal: everything that happened (package bot/store)
 	backup/         hot copies of it, one after each rollout
 	releases/       per stack: the mirror of its repository, and the last releases
-	runs/N.log      the full log of rollout N
+	runs/N.log      the full log of rollout N, of the newest 1000
 	pushtrain.sock  where the shell reaches the bot
 
 # A tour of the code, bottom up

@@ -15,7 +15,7 @@ import (
 var initTemplate string
 
 // initCommand writes a configuration to start from, with the values that are given.
-func initCommand() *cobra.Command {
+func initCommand(o *options) *cobra.Command {
 	v := map[string]*string{}
 	var tls bool
 	c := &cobra.Command{
@@ -46,7 +46,8 @@ func initCommand() *cobra.Command {
 			if err := f.Close(); err != nil {
 				return exit(exitFailed, "init: write %s: %w", path, err)
 			}
-			fmt.Fprintf(c.OutOrStdout(), "wrote %s: name your hosts in it, then `pushtrain -c %[1]s check` and `pushtrain -c %[1]s run`\n", path)
+			said := fmt.Sprintf("wrote %s: name your hosts in it, then `pushtrain -c %[1]s check` and `pushtrain -c %[1]s run`", path)
+			o.tell(c.OutOrStdout(), said, map[string]string{"file": path})
 			return nil
 		},
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -106,6 +107,22 @@ type options struct {
 	verbose bool
 }
 
+// tell answers what needed no bot: text, with --json the same as data.
+func (o *options) tell(out io.Writer, text string, data any) {
+	switch {
+	case o.json:
+		writeJSON(out, data)
+	case !o.quiet:
+		fmt.Fprintln(out, text)
+	}
+}
+
+func writeJSON(out io.Writer, data any) {
+	enc := json.NewEncoder(out)
+	enc.SetIndent("", "  ")
+	_ = enc.Encode(data) // a closed pipe is the reader's choice
+}
+
 func newRoot() *cobra.Command {
 	var o options
 	root := &cobra.Command{
@@ -125,10 +142,10 @@ func newRoot() *cobra.Command {
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "say only what went wrong")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more")
 	root.AddCommand(
-		runCommand(&o), demoCommand(), initCommand(), checkCommand(&o),
+		runCommand(&o), demoCommand(), initCommand(&o), checkCommand(&o),
 		deployCommand(&o), rollbackCommand(&o), abortCommand(&o), holdCommand(&o), unholdCommand(&o), logCommand(&o),
 		statusCommand(&o), queueCommand(&o), statsCommand(&o), restoreCommand(&o),
-		versionCommand(), hostCommand(),
+		versionCommand(&o), hostCommand(),
 	)
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultCompletionCmd()
@@ -165,7 +182,7 @@ The configuration is --config FILE, else $PUSHTRAIN_CONFIG, ./config.yaml,
 $XDG_CONFIG_HOME/pushtrain/config.yaml or /etc/pushtrain/config.yaml.
 
 Exit codes: 0 done; 1 failed, the hosts serve what they served before; 2 usage;
-3 needs a look; 4 not now: held, busy, not your turn; 69 a tool or host is missing;
+3 needs a look; 4 not now: held, busy, not your turn; 69 a tool is missing;
 78 the configuration is wrong; 130 interrupted.`
 
 // usageError completes what is wrong with a command line by how it is right.
@@ -203,10 +220,12 @@ func helpCommand() *cobra.Command {
 	}
 }
 
-func versionCommand() *cobra.Command {
+func versionCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Say which pushtrain this is", Args: cobra.NoArgs,
-		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), "pushtrain", buildVersion()) },
+		Run: func(c *cobra.Command, _ []string) {
+			o.tell(c.OutOrStdout(), "pushtrain "+buildVersion(), map[string]string{"version": buildVersion()})
+		},
 	}
 }
 

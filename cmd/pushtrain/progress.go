@@ -101,8 +101,12 @@ func (p *progress) draw() {
 	if len(shown) > height-1 {
 		shown = shown[:height-2]
 	}
+	column := 16
 	for _, h := range shown {
-		p.row(fmt.Sprintf("  %-16s %s", h, p.state[h]), width)
+		column = max(column, len(h))
+	}
+	for _, h := range shown {
+		p.row(fmt.Sprintf("  %-*s %s", column, h, p.state[h]), width)
 	}
 	if rest := len(p.hosts) - len(shown); rest > 0 {
 		p.row(fmt.Sprintf("  and %d more hosts", rest), width)

@@ -73,6 +73,28 @@ func TestCut(t *testing.T) {
 	}
 }
 
+// TestProgressColumns: the bars stand below each other, however long a name is.
+func TestProgressColumns(t *testing.T) {
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	p := &progress{out: out, live: true, state: map[string]string{}}
+	for _, host := range []string{"w1", "a-rather-long-name.example.net"} {
+		p.show(bot.Reply{Host: host, Percent: 40})
+	}
+	text, err := os.ReadFile(out.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s screen
+	s.write(t, string(text))
+	if len(s.rows) != 2 || strings.Index(s.rows[0], "40%") != strings.Index(s.rows[1], "40%") {
+		t.Errorf("the screen:\n%s", strings.Join(s.rows, "\n"))
+	}
+}
+
 // screen is what a terminal shows: rows of text, after going up and clearing rests of lines.
 type screen struct {
 	rows   []string

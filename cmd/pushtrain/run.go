@@ -176,7 +176,7 @@ func restoreCommand(o *options) *cobra.Command {
 				}
 				return exit(exitFailed, "%w", err)
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s is the journal now; `pushtrain run` goes on from it\n", args[0])
+			o.tell(c.OutOrStdout(), args[0]+" is the journal now; `pushtrain run` goes on from it", map[string]string{"restored": args[0]})
 			return nil
 		},
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -65,7 +64,11 @@ func (o *options) rollout(c *cobra.Command, req bot.Request, yes bool) error {
 		return err
 	}
 	if o.dryRun {
-		fmt.Fprintf(c.OutOrStdout(), "dry run: %s %s/%s would go to %s; nothing was touched\n", req.Do, req.Stack, req.Stage, strings.Join(hosts, ", "))
+		if err := o.mayNow(c, cfg, req); err != nil {
+			return err
+		}
+		text := fmt.Sprintf("dry run: %s %s/%s would go to %s; nothing was touched", req.Do, req.Stack, req.Stage, strings.Join(hosts, ", "))
+		o.tell(c.OutOrStdout(), text, map[string]any{"do": req.Do, "stack": req.Stack, "stage": req.Stage, "hosts": hosts})
 		return nil
 	}
 	if !yes {
@@ -75,6 +78,26 @@ func (o *options) rollout(c *cobra.Command, req bot.Request, yes bool) error {
 	}
 	p := newProgress(c.OutOrStdout(), c.ErrOrStderr(), o)
 	return o.ask(c.Context(), cfg, req, p.show)
+}
+
+// mayNow asks the running bot whether it would refuse a rollout. With no bot it
+// can't be told without opening the journal, and a dry run touches nothing.
+func (o *options) mayNow(c *cobra.Command, cfg Config, req bot.Request) error {
+	req.Do, req.By = "dry-"+req.Do, shellUser()
+	said := ""
+	code, err := bot.Call(c.Context(), cfg.StateDir, req, func(r bot.Reply) { said += r.Line })
+	switch {
+	case errors.Is(err, bot.ErrNoBot):
+		if !o.quiet {
+			fmt.Fprintln(c.ErrOrStderr(), "pushtrain: no bot runs that could tell whether it may go now")
+		}
+		return nil
+	case err != nil:
+		return exit(max(code, exitFailed), "dry run: %w", err)
+	case code != 0:
+		return exit(code, "dry run: it would be refused: %s", said)
+	}
+	return nil
 }
 
 // confirm has the stack's name typed on a terminal, and asks for --yes off one.
@@ -132,9 +155,7 @@ func (o *options) print(out, errs io.Writer) func(bot.Reply) {
 		case r.Exit != 0:
 			fmt.Fprintln(errs, "pushtrain:", strings.Join(lines, "\n"))
 		case o.json && r.Data != nil:
-			enc := json.NewEncoder(out)
-			enc.SetIndent("", "  ")
-			_ = enc.Encode(r.Data) // a closed pipe is the reader's choice
+			writeJSON(out, r.Data)
 		case !o.json && len(lines) > 0:
 			fmt.Fprintln(out, strings.Join(lines, "\n"))
 		}
@@ -187,8 +208,19 @@ func unholdCommand(o *options) *cobra.Command {
 }
 
 func logCommand(o *options) *cobra.Command {
-	return o.simple("log TEXT", "Write a line into the deploy log and announce it", cobra.ExactArgs(1),
+	return o.simple("log TEXT", "Write a line into the deploy log and announce it", someText,
 		func(args []string) bot.Request { return bot.Request{Do: "log", Text: args[0]} })
+}
+
+// someText wants one argument that says something.
+func someText(c *cobra.Command, args []string) error {
+	if err := cobra.ExactArgs(1)(c, args); err != nil {
+		return err
+	}
+	if strings.TrimSpace(args[0]) == "" {
+		return errors.New("TEXT is empty")
+	}
+	return nil
 }
 
 func statusCommand(o *options) *cobra.Command {
@@ -202,7 +234,7 @@ func queueCommand(o *options) *cobra.Command {
 }
 
 // days is how a period is written.
-var days = regexp.MustCompile(`^[0-9]+d?$`)
+var days = regexp.MustCompile(`^0*[1-9][0-9]*d?$`)
 
 func statsCommand(o *options) *cobra.Command {
 	return o.simple("stats [PERIOD|STACK]", "Sum up the pushes of a period, like 30d", cobra.MaximumNArgs(1),

@@ -91,14 +91,14 @@ func ircConfig(cfg Config, log zerolog.Logger) (irc.Config, error) {
 	var err error
 	if cfg.IRC.PasswordFile != "" {
 		if c.Password, err = readSecret(cfg.IRC.PasswordFile); err != nil {
-			return c, &exitError{exitConfig, err}
+			return c, exit(exitConfig, "irc.password_file: %w", err)
 		}
 	}
 	if s := cfg.IRC.SASL; s.Mechanism != "" {
 		c.SASL = &irc.SASL{Mechanism: s.Mechanism, Account: s.Account}
 		if s.PasswordFile != "" {
 			if c.SASL.Password, err = readSecret(s.PasswordFile); err != nil {
-				return c, &exitError{exitConfig, err}
+				return c, exit(exitConfig, "irc.sasl.password_file: %w", err)
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -121,7 +122,8 @@ func TestRemote(t *testing.T) {
 	}
 
 	// The helper is put there again when it is gone or can't be run.
-	for _, harm := range []string{"rm ~/.cache/pushtrain/*", "for f in ~/.cache/pushtrain/*; do chmod 0 $f; done", "for f in ~/.cache/pushtrain/*; do rm $f; echo '#!/none' >$f; chmod 700 $f; done"} {
+	for _, harm := range []string{"rm ~/.cache/pushtrain/*", "for f in ~/.cache/pushtrain/*; do chmod 0 $f; done", "for f in ~/.cache/pushtrain/*; do rm $f; echo '#!/none' >$f; chmod 700 $f; done",
+		cut(0), cut(2_000_000)} {
 		h.Cut("host-1")
 		h.Run("host-1", harm)
 		for _, s := range r.fleet.Status(t.Context(), target) {
@@ -130,6 +132,11 @@ func TestRemote(t *testing.T) {
 			}
 		}
 	}
+}
+
+// cut is a script that leaves so many bytes of the helper, as a disk does that lost power.
+func cut(bytes int) string {
+	return fmt.Sprintf("for f in ~/.cache/pushtrain/*; do head -c %d $f >$f.cut && chmod 700 $f.cut && mv $f.cut $f; done", bytes)
 }
 
 func mkdir(t *testing.T, h *fleettest.Hosts, name, dir string) {
@@ -292,6 +299,26 @@ func TestFlipHung(t *testing.T) {
 		serves(t, filepath.Join(h.Srv(name), "web"), "release 1")
 	}
 	r.ship(deploy.Done, "")
+	for _, name := range h.Names {
+		serves(t, filepath.Join(h.Srv(name), "web"), "release 2")
+	}
+}
+
+// TestFlipLate freezes a host at the barrier for longer than a flip may take: it
+// is asked again, and nobody goes back.
+func TestFlipLate(t *testing.T) {
+	t.Parallel()
+	h := fleettest.Start(t, 2)
+	r := newRig(t, "/srv/web", h.Config, hosts(h.Names...))
+	r.repo.commit("release 1", 0)
+	r.ship(deploy.Done, "")
+	r.repo.commit("release 2", 0)
+	r.hear = func(l fleet.Line) {
+		if strings.Contains(l.Text, "asking again") {
+			h.Resume("host-2")
+		}
+	}
+	r.expect(r.run(0, r.start(), func() { h.Hang("host-2") }), deploy.Done, "")
 	for _, name := range h.Names {
 		serves(t, filepath.Join(h.Srv(name), "web"), "release 2")
 	}

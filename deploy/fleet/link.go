@@ -132,7 +132,7 @@ func (l *link) open(ctx context.Context) (host.Response, error) {
 		return host.Response{}, err
 	}
 	resp, err := l.hello(ctx)
-	if err != nil && missing(err) {
+	if err != nil && !l.local && missing(err) {
 		if err := l.ssh.install(ctx, l.addr); err != nil {
 			return host.Response{}, err
 		}

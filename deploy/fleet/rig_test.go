@@ -89,6 +89,7 @@ type rig struct {
 	drain time.Duration
 	crash bool   // at the barrier: Commit is on disk, and nothing of it is done
 	abort string // a line that has a person abort
+	hear  func(fleet.Line)
 
 	mu    sync.Mutex
 	lines []fleet.Line
@@ -141,6 +142,9 @@ func (r *rig) run(id uint64, e deploy.Event, atBarrier func()) deploy.Ended {
 	aborts := make(chan struct{}, 1)
 	out := func(l fleet.Line) {
 		r.line(l)
+		if r.hear != nil {
+			r.hear(l)
+		}
 		if r.abort != "" && strings.Contains(l.Text, r.abort) {
 			select {
 			case aborts <- struct{}{}:

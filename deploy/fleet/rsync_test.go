@@ -38,6 +38,9 @@ func TestTransferArgs(t *testing.T) {
 	if want := []string{"--checksum", "--", "/a/tree/", "/srv/web/yin/"}; !slices.Equal(here[len(here)-4:], want) {
 		t.Errorf("args %q", here)
 	}
+	if env := process(t.Context(), "rsync").Env; env[len(env)-1] != "LC_ALL=C" {
+		t.Errorf("rsync's messages come in the language of %q", env[len(env)-1])
+	}
 	c, err := newSSH("/etc/my config", os.Args[0])
 	if err != nil {
 		t.Fatal(err)

@@ -201,8 +201,13 @@ func process(ctx context.Context, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// missing reports whether a session ended because the helper is not there, or can't be run.
+// missing reports whether a session ended before its first answer because the
+// helper is not there, can't be run, or is not whole: a login shell runs an empty
+// file well, and of half a program that the kernel kills ssh says 255 and no word.
 func missing(err error) bool {
 	var e *sshError
-	return errors.As(err, &e) && (e.exit == 126 || e.exit == 127)
+	if !errors.As(err, &e) {
+		return errors.Is(err, errEnded)
+	}
+	return e.exit == 126 || e.exit == 127 || e.exit == 255 && e.said == ""
 }

@@ -284,6 +284,19 @@ func TestOpenSweeps(t *testing.T) {
 	if err != nil || !again.Has(rel.ID) {
 		t.Errorf("the release is gone after a restart: %v", err)
 	}
+	// A git that was killed in a fetch leaves its locks.
+	for _, lock := range []string{"packed-refs.lock", "refs/remotes/origin/main.lock"} {
+		if err := os.WriteFile(filepath.Join(dir, "repo.git", lock), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if again, err = Open(dir, Source{Repo: r.dir, Branch: "main"}, 0); err != nil {
+		t.Fatal(err)
+	}
+	next := r.commit(map[string]string{"a": "2"})
+	if rel, err := again.Build(t.Context(), "", nil); err != nil || rel.Commit != next {
+		t.Errorf("Build() behind a killed git = %+v, %v", rel, err)
+	}
 }
 
 func TestRun(t *testing.T) {

@@ -1,9 +1,11 @@
 package release
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -69,6 +71,40 @@ func TestCommandStopsItsWholeGroup(t *testing.T) {
 		f.Close()
 		if time.Now().After(deadline) {
 			t.Fatalf("a child is alive: opening its fifo says %v, want %v", err, syscall.ENXIO)
+		}
+	}
+}
+
+// TestCommandDiesWithItsParent: a build must not write on where the next one begins.
+func TestCommandDiesWithItsParent(t *testing.T) {
+	t.Parallel()
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	parent := exec.Command(os.Args[0])
+	parent.Env = append(os.Environ(), "RELEASE_TEST_COMMAND=exec 9<>"+fifo+"; echo started; read x <&9")
+	out, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = parent.Wait() }() // it was killed
+	line, err := bufio.NewReader(out).ReadString('\n')
+	kill := parent.Process.Kill()
+	if line != "started\n" || err != nil || kill != nil {
+		t.Fatalf("the command says %q, %v, %v", line, err, kill)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		f, err := os.OpenFile(fifo, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if errors.Is(err, syscall.ENXIO) { // nobody holds its other end any more
+			return
+		}
+		f.Close()
+		if time.Now().After(deadline) {
+			t.Fatalf("the command outlives its parent: opening its fifo says %v", err)
 		}
 	}
 }

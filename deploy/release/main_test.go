@@ -2,6 +2,7 @@ package release
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -24,6 +25,11 @@ func TestMain(m *testing.M) {
 		if err := os.Setenv(key, value); err != nil {
 			panic(err)
 		}
+	}
+	if argv := os.Getenv("RELEASE_TEST_COMMAND"); argv != "" { // see TestCommandDiesWithItsParent
+		err := command{argv: []string{"sh", "-c", argv}, out: func(line string, _ bool) { fmt.Println(line) }}.run(context.Background())
+		fmt.Println(err)
+		return
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -46,6 +46,16 @@ func (m mirror) open(ctx context.Context, out Out) error {
 	return os.WriteFile(filepath.Join(m.dir, "ready"), nil, 0o644)
 }
 
+// unlock removes the locks of a git that was killed: it would never fetch again.
+func (m mirror) unlock() error {
+	return filepath.WalkDir(m.dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() && filepath.Ext(path) == ".lock" {
+			err = os.Remove(path)
+		}
+		return err
+	})
+}
+
 // fetch makes the mirror's branches and tags those of repo.
 func (m mirror) fetch(ctx context.Context, repo string, out Out) error {
 	// Branches are kept as a remote's: a build may take the names below refs/heads for itself.

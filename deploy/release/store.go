@@ -61,8 +61,12 @@ func Open(dir string, src Source, keep int) (*Store, error) {
 	return s, s.sweep()
 }
 
-// sweep removes what a crash left half made or half removed.
+// sweep removes what a crash left half made or half removed, and git's locks of
+// then: no git of ours is at work yet.
 func (s *Store) sweep() error {
+	if err := s.mirror.unlock(); err != nil {
+		return err
+	}
 	list, err := os.ReadDir(s.path(""))
 	if err != nil {
 		return err
