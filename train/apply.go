@@ -81,7 +81,7 @@ func (t *turn) do(e Event) error {
 	case Online:
 		t.online(e)
 	case Shown:
-		t.see(e.Text)
+		t.see(e.Text, "")
 	case Renamed:
 		t.renamed(e)
 	case Parted:

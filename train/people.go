@@ -55,7 +55,7 @@ func (t *turn) bind() {
 			}
 			r.Who, r.Gone = t.by.identity(), false
 			if back && !t.Casemap.Same(r.Nick, t.by.Nick) && t.named(*tr, t.by.Nick) < 0 {
-				r.Nick = t.by.Nick
+				t.rename(r, t.by.Nick)
 			}
 		}
 	}
@@ -74,7 +74,7 @@ func (t *turn) renamed(e Renamed) {
 				continue
 			}
 			if k := t.named(*tr, e.To); k < 0 || k == j {
-				r.Nick = e.To
+				t.rename(r, e.To)
 			}
 			if r.Who != (Who{}) {
 				r.Who.Nick = e.To
