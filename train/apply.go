@@ -114,11 +114,13 @@ func (t *turn) settle() {
 			tr.Up, tr.Since, tr.Nudge = t.at, t.at, 0
 			t.emit(Up{Train: tr.ID, Riders: seats(*tr), Fresh: nicks(*tr), Stacks: t.Stacks(*tr), Held: t.heldFor(*tr)})
 		}
-		all := !slices.ContainsFunc(tr.Riders, func(r Rider) bool { return r.Mark != Good })
-		if all && !tr.Ready && !tr.Up.IsZero() && tr.Runs == "" {
+		switch all := !slices.ContainsFunc(tr.Riders, func(r Rider) bool { return r.Mark != Good }); {
+		case !all:
+			tr.Ready = false
+		case !tr.Ready && !tr.Up.IsZero() && tr.Runs == "":
 			t.emit(EveryoneReady{Train: tr.ID, Riders: seats(*tr), Next: t.next(*tr)})
+			tr.Ready = true
 		}
-		tr.Ready = all
 	}
 }
 
@@ -186,11 +188,13 @@ func (t *turn) next(tr Train) string {
 	return ""
 }
 
+// clearMarks asks the riders anew. An uh-oh stays: its rider clears it (DESIGN §10.1).
 func clearMarks(tr *Train) {
 	for i := range tr.Riders {
-		tr.Riders[i].Mark = None
+		if tr.Riders[i].Mark == Good {
+			tr.Riders[i].Mark = None
+		}
 	}
-	tr.Ready = false
 }
 
 func seats(tr Train) []Seat {
