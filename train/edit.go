@@ -64,6 +64,7 @@ type merge struct {
 	bases      []Queue // the topics that the person may have had before them
 	base, want Queue   // base is one of bases
 	clear      bool    // the person emptied the topic
+	ids        []int   // for each train of want the index of the one that it is in the queue, -1 = new
 	whys       []string
 }
 
@@ -81,13 +82,12 @@ type seatAt struct{ train, seat int }
 func (m *merge) trains() {
 	old := m.Queue.Trains
 	used := map[seatAt]bool{}
-	claimed := map[int]bool{} // trains of old whose identity a new one has
+	m.ids = m.identities(old)
 	var out []Train
-	for _, w := range m.want.Trains {
-		k := m.identity(w, old, claimed)
+	for i, w := range m.want.Trains {
+		k := m.ids[i]
 		nt := Train{Before: w.Before, Stage: w.Stage, Message: w.Message}
 		if k >= 0 {
-			claimed[k] = true
 			nt = m.keep(old[k], w)
 		}
 		for _, r := range w.Riders {
@@ -102,27 +102,40 @@ func (m *merge) trains() {
 	m.Queue.Trains = out
 }
 
-// identity finds the train of old that w is: the one that most of its riders sit in.
-func (m *merge) identity(w Train, old []Train, claimed map[int]bool) int {
-	best, most := -1, 0
-	for k, o := range old {
-		if claimed[k] {
-			continue
-		}
-		n := 0
-		for j, r := range w.Riders {
-			if i := m.named(o, r.Nick); i >= 0 {
-				n += 2
-				if j == 0 && i == 0 {
-					n++ // the same driver decides between equals
-				}
+// identities finds for each written train the one of old that it is, the most alike
+// first; -1 = it is a new one.
+func (m *merge) identities(old []Train) []int {
+	type pair struct{ w, o, n int }
+	var pairs []pair
+	for i, w := range m.want.Trains {
+		for k, o := range old {
+			if n := m.alike(w, o); n > 0 {
+				pairs = append(pairs, pair{i, k, n})
 			}
 		}
-		if n > most {
-			best, most = k, n
+	}
+	slices.SortStableFunc(pairs, func(a, b pair) int { return b.n - a.n })
+	ids := slices.Repeat([]int{-1}, len(m.want.Trains))
+	for _, p := range pairs {
+		if ids[p.w] < 0 && !slices.Contains(ids, p.o) {
+			ids[p.w] = p.o
 		}
 	}
-	return best
+	return ids
+}
+
+// alike counts the riders that w and o have in common; the same driver decides between equals.
+func (m *merge) alike(w, o Train) int {
+	n := 0
+	for j, r := range w.Riders {
+		if i := m.named(o, r.Nick); i >= 0 {
+			n += 2
+			if j == 0 && i == 0 {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // keep is an old train as the edit changes it: texts and, while it waits, its marker.
@@ -142,10 +155,14 @@ func (m *merge) keep(o, w Train) Train {
 
 // shownAs is the train of base that stands for o; the zero Train when base did not show it.
 func (m *merge) shownAs(o Train) Train {
-	if k := m.identity(o, m.base.Trains, nil); k >= 0 {
-		return m.base.Trains[k]
+	var best Train
+	most := 0
+	for _, b := range m.base.Trains {
+		if n := m.alike(o, b); n > most {
+			best, most = b, n
+		}
 	}
-	return Train{}
+	return best
 }
 
 // place puts the rider r of the edit into nt, whose identity is old[k] (k < 0: a new train).
@@ -198,7 +215,7 @@ func (m *merge) match(nick string, k int, old []Train, used map[seatAt]bool) (se
 			if o.Started() != (pass == 1) {
 				continue
 			}
-			if j := m.named(o, nick); j >= 0 && !used[seatAt{i, j}] && !m.written(o, nick) {
+			if j := m.named(o, nick); j >= 0 && !used[seatAt{i, j}] && !m.written(i, nick) {
 				return seatAt{i, j}, true
 			}
 		}
@@ -206,14 +223,10 @@ func (m *merge) match(nick string, k int, old []Train, used map[seatAt]bool) (se
 	return seatAt{}, false
 }
 
-// written reports whether the edit names nick in the very train o: then that seat is for it.
-func (m *merge) written(o Train, nick string) bool {
-	for _, w := range m.want.Trains {
-		if m.named(w, nick) >= 0 && m.identity(w, []Train{o}, nil) == 0 && len(w.Riders) > 1 {
-			return true
-		}
-	}
-	return false
+// written reports whether the edit names nick in the very train old[k]: then that seat is for it.
+func (m *merge) written(k int, nick string) bool {
+	i := slices.Index(m.ids, k)
+	return i >= 0 && m.named(m.want.Trains[i], nick) >= 0
 }
 
 // returned adds the seats that the edit could not remove: those that not every one
