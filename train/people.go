@@ -175,6 +175,8 @@ func (t *turn) handOver(e Drive) error {
 		return refuse("not aboard", "%s does not ride in your train (%s): only a rider can drive it", e.To, joinNicks(*tr))
 	case j == 0:
 		return refuse("drives already", "%s drives already", tr.Riders[0].Nick)
+	case tr.Riders[j].Gone:
+		return refuse("gone", "%s has left the channel: hand the wheel to somebody who is here, or .done", tr.Riders[j].Nick)
 	case tr.Runs != "":
 		return refuse("rollout runs", "the rollout of %s runs; the wheel can be handed over when it has ended", tr.Runs)
 	}
