@@ -23,11 +23,12 @@ func refuse(code, format string, args ...any) error {
 // an error the state is s as it was, and the error is a *Refusal.
 func (s State) Apply(in Input) (State, []Effect, error) {
 	t := turn{State: s.clone(), at: in.At, by: in.By}
+	held := t.held()
 	t.bind()
 	if err := t.do(in.Event); err != nil {
 		return s, nil, err
 	}
-	t.settle()
+	t.settle(held)
 	t.write()
 	return t.State, t.effects, nil
 }
@@ -102,11 +103,26 @@ func (t *turn) do(e Event) error {
 	return nil
 }
 
-// settle says what has become true of the queue: new heads, ready trains.
-func (t *turn) settle() {
+// held lists the IDs of the trains that may not take their next step.
+func (t *turn) held() []int {
+	var ids []int
+	for _, tr := range t.Queue.Trains {
+		if t.heldFor(tr) != "" {
+			ids = append(ids, tr.ID)
+		}
+	}
+	return ids
+}
+
+// settle says what has become true of the queue: new heads, ready trains. The
+// time of those that were held before counts from the hold's end.
+func (t *turn) settle(held []int) {
 	t.Queue.Trains, _ = t.startedFirst(t.Queue.Trains)
 	for i := range t.Queue.Trains {
 		tr := &t.Queue.Trains[i]
+		if slices.Contains(held, tr.ID) && t.heldFor(*tr) == "" {
+			tr.Since, tr.Nudge = t.at, 0
+		}
 		if !tr.Started() && !t.IsHead(i) {
 			tr.Up = time.Time{} // somebody got in front: it is told again
 		}

@@ -235,31 +235,37 @@ func (t *turn) idle() time.Duration {
 func (s State) Due() time.Time {
 	var due time.Time
 	t := turn{State: s}
-	for i, tr := range s.Queue.Trains {
-		if tr.Up.IsZero() || tr.Runs != "" || tr.Nudge >= 3 || !s.IsHead(i) || t.heldFor(tr) != "" {
-			continue
-		}
-		at := tr.Since.Add(t.idle() * time.Duration(tr.Nudge+1) / 3)
-		if due.IsZero() || at.Before(due) {
+	for i := range s.Queue.Trains {
+		if at := t.nudgeAt(i); !at.IsZero() && (due.IsZero() || at.Before(due)) {
 			due = at
 		}
 	}
 	return due
 }
 
+// nudgeAt is when a reminder of train i is due, the zero time when none is. Each
+// leaves a third of the idle time for an answer, after a time without a bot too.
+func (t *turn) nudgeAt(i int) time.Time {
+	tr := t.Queue.Trains[i]
+	switch {
+	case tr.Up.IsZero(), tr.Runs != "", tr.Nudge >= 3, !t.IsHead(i), t.heldFor(tr) != "":
+		return time.Time{}
+	case tr.Nudge > 0:
+		return tr.Asked.Add(t.idle() / 3)
+	}
+	return tr.Since.Add(t.idle() / 3)
+}
+
 // tick reminds the driver after a third of the idle time, the riders after two, and offers the wheel after three.
 func (t *turn) tick() {
 	for i := range t.Queue.Trains {
+		if at := t.nudgeAt(i); at.IsZero() || t.at.Before(at) {
+			continue
+		}
 		tr := &t.Queue.Trains[i]
-		if tr.Up.IsZero() || tr.Runs != "" || tr.Nudge >= 3 || !t.IsHead(i) || t.heldFor(*tr) != "" {
-			continue
-		}
-		quiet := t.at.Sub(tr.Since)
-		if quiet < t.idle()*time.Duration(tr.Nudge+1)/3 {
-			continue
-		}
 		tr.Nudge++
-		t.emit(Nudge{Train: tr.ID, Step: tr.Nudge, Driver: tr.Driver().Nick, Riders: nicks(*tr)[1:], Quiet: quiet})
+		tr.Asked = t.at
+		t.emit(Nudge{Train: tr.ID, Step: tr.Nudge, Driver: tr.Driver().Nick, Riders: nicks(*tr)[1:], Quiet: t.at.Sub(tr.Since)})
 	}
 }
 
