@@ -103,6 +103,8 @@ func (b *Bot) onTopic(e irc.Topic) {
 		if len(e.Text) >= shortestCut && strings.HasPrefix(b.asked, e.Text) && !slices.Contains(b.wrote, e.Text) {
 			b.cfg.Log.Warn().Int("bytes", len(e.Text)).Msg("the server cut the topic; writing a shorter one")
 			b.must(train.Who{}, train.Online{Casemap: b.train.Casemap, Limit: len(e.Text), Riders: b.present()})
+		} else if len(b.wrote) > 0 && e.Text == b.wrote[len(b.wrote)-1] {
+			b.asked = e.Text // nothing newer is under way: a hand edit that said what the queue says may be overwritten
 		}
 	default:
 		b.asked = e.Text

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"pushtrain/train"
 )
@@ -219,10 +220,11 @@ func (b *Bot) ping(nick string) string {
 
 // quietly is a nick that rings no client: a zero-width space stands behind its first letter.
 func (b *Bot) quietly(nick string) string {
-	if len(nick) < 2 {
+	_, first := utf8.DecodeRuneInString(nick)
+	if first == len(nick) {
 		return nick
 	}
-	return nick[:1] + "\u200b" + nick[1:]
+	return nick[:first] + "\u200b" + nick[first:]
 }
 
 // hush breaks the pings of those who hold the line in a sentence about it.

@@ -23,11 +23,12 @@ func refuse(code, format string, args ...any) error {
 // an error the state is s as it was, and the error is a *Refusal.
 func (s State) Apply(in Input) (State, []Effect, error) {
 	t := turn{State: s.clone(), at: in.At, by: in.By}
+	held := t.held()
 	t.bind()
 	if err := t.do(in.Event); err != nil {
 		return s, nil, err
 	}
-	t.settle()
+	t.settle(held)
 	t.write()
 	return t.State, t.effects, nil
 }
@@ -81,7 +82,7 @@ func (t *turn) do(e Event) error {
 	case Online:
 		t.online(e)
 	case Shown:
-		t.see(e.Text)
+		t.see(e.Text, "")
 	case Renamed:
 		t.renamed(e)
 	case Parted:
@@ -102,11 +103,26 @@ func (t *turn) do(e Event) error {
 	return nil
 }
 
-// settle says what has become true of the queue: new heads, ready trains.
-func (t *turn) settle() {
+// held lists the IDs of the trains that may not take their next step.
+func (t *turn) held() []int {
+	var ids []int
+	for _, tr := range t.Queue.Trains {
+		if t.heldFor(tr) != "" {
+			ids = append(ids, tr.ID)
+		}
+	}
+	return ids
+}
+
+// settle says what has become true of the queue: new heads, ready trains. The
+// time of those that were held before counts from the hold's end.
+func (t *turn) settle(held []int) {
 	t.Queue.Trains, _ = t.startedFirst(t.Queue.Trains)
 	for i := range t.Queue.Trains {
 		tr := &t.Queue.Trains[i]
+		if slices.Contains(held, tr.ID) && t.heldFor(*tr) == "" {
+			tr.Since, tr.Nudge = t.at, 0
+		}
 		if !tr.Started() && !t.IsHead(i) {
 			tr.Up = time.Time{} // somebody got in front: it is told again
 		}
@@ -114,11 +130,13 @@ func (t *turn) settle() {
 			tr.Up, tr.Since, tr.Nudge = t.at, t.at, 0
 			t.emit(Up{Train: tr.ID, Riders: seats(*tr), Fresh: nicks(*tr), Stacks: t.Stacks(*tr), Held: t.heldFor(*tr)})
 		}
-		all := !slices.ContainsFunc(tr.Riders, func(r Rider) bool { return r.Mark != Good })
-		if all && !tr.Ready && !tr.Up.IsZero() && tr.Runs == "" {
+		switch all := !slices.ContainsFunc(tr.Riders, func(r Rider) bool { return r.Mark != Good }); {
+		case !all:
+			tr.Ready = false
+		case !tr.Ready && !tr.Up.IsZero() && tr.Runs == "":
 			t.emit(EveryoneReady{Train: tr.ID, Riders: seats(*tr), Next: t.next(*tr)})
+			tr.Ready = true
 		}
-		tr.Ready = all
 	}
 }
 
@@ -186,11 +204,13 @@ func (t *turn) next(tr Train) string {
 	return ""
 }
 
+// clearMarks asks the riders anew. An uh-oh stays: its rider clears it (DESIGN §10.1).
 func clearMarks(tr *Train) {
 	for i := range tr.Riders {
-		tr.Riders[i].Mark = None
+		if tr.Riders[i].Mark == Good {
+			tr.Riders[i].Mark = None
+		}
 	}
-	tr.Ready = false
 }
 
 func seats(tr Train) []Seat {

@@ -66,10 +66,13 @@ func inputs(t *rapid.T, s State) Input {
 	case 14:
 		e = rapid.SampledFrom([]Event{Parted{}, Heard{}, Heard{Spoke: true}, Renamed{To: who.Draw(t, "nick")}}).Draw(t, "presence")
 	case 15:
-		e = Edited{Text: editOf(t, s)}
+		e = Edited{Text: editOf(t, s), Away: rapid.Bool().Draw(t, "away"), Known: rapid.SliceOf(rapid.SampledFrom(people)).Draw(t, "known")}
 		by.Op = false
 	case 16:
 		e = Shown{Text: s.Topic()}
+		if rapid.IntRange(0, 3).Draw(t, "online") == 0 {
+			e = Online{Casemap: s.Casemap, Limit: rapid.SampledFrom([]int{0, 30, 60}).Draw(t, "limit"), Riders: []Who{by}}
+		}
 		by = Who{}
 	case 17:
 		e = Ship{Stack: "web", Stage: stage.Draw(t, "stage"), Override: text.Draw(t, "why")}
@@ -114,7 +117,13 @@ func latestOf(a, b time.Time) time.Time {
 // editOf is what a person may make of the topic.
 func editOf(t *rapid.T, s State) string {
 	parts := strings.Split(s.Topic(), " | ")
-	switch rapid.IntRange(0, 5).Draw(t, "edit") {
+	texts := []string{"after lunch", "ask alice", "Off!!", "HOLD", `HOLD (c) "x"`, "<prod> bob", "a | b", "carol (config)", "dave (askme)",
+		`!! "m"`, "| x", `erin (HOLD) (x) "why"`, "… +3", "alice bob", "clear"}
+	switch rapid.IntRange(0, 7).Draw(t, "edit") {
+	case 5:
+		parts = slices.Insert(parts, rapid.IntRange(0, len(parts)).Draw(t, "at"), rapid.SampledFrom(texts).Draw(t, "text"))
+	case 6:
+		parts[rapid.IntRange(0, len(parts)-1).Draw(t, "at")] += rapid.SampledFrom([]string{" + alice", " + bob|away", " please", "*", "!", " (c)", ` "m"`, " + x[y"}).Draw(t, "tail")
 	case 0:
 		return ""
 	case 1:
@@ -242,10 +251,20 @@ func nobodyLost(t rapid.TB, before, after State, in Input) {
 				continue
 			}
 			e, edit := in.Event.(Edited)
-			if edit && saysClear(e.Text, before.Notation(nil).Parse(e.Text)) && strings.Contains(before.Channel(), "…") && !tr.Started() {
+			var had []string
+			for _, x := range before.Seen {
+				had = append(had, x.Text)
+			}
+			if e.Away {
+				had = append(had, before.Own...)
+			}
+			if edit && saysClear(e.Text, before.Notation(nil).Parse(e.Text)) && strings.Contains(strings.Join(had, ""), "…") && !tr.Started() {
 				continue // an emptied topic takes those behind "… +7" too (DESIGN §10.13)
 			}
-			shown := slices.ContainsFunc(before.Seen, func(x Sight) bool { return strings.Contains(x.Text, r.Nick) })
+			shown := slices.ContainsFunc(had, func(text string) bool {
+				text = before.Casemap.Fold(text)
+				return strings.Contains(text, before.Casemap.Fold(r.Nick)) || slices.ContainsFunc(before.Renamed, func(x Renaming) bool { return strings.Contains(text, before.Casemap.Fold(x.From)) })
+			})
 			if !edit || tr.Started() || !shown {
 				t.Fatalf("%T lost %s of %s", in.Event, r.Nick, before.Topic())
 			}

@@ -43,7 +43,7 @@ func (t *turn) join(e Join) error {
 		case len(tr.Riders) >= t.cap():
 			return refuse("full", "%s's train is full (%d riders): .join takes the next one", e.With, len(tr.Riders))
 		case t.seat(tr, t.by) >= 0 || t.named(tr, t.by.Nick) >= 0:
-			return refuse("twice", "you ride with %s already", e.With)
+			return refuse("twice", "you ride with %s already, in %s: .leave gives the seat up", e.With, t.lanePlace(k))
 		}
 		i = k
 	case e.Before != "":
@@ -66,7 +66,6 @@ func (t *turn) join(e Join) error {
 	}
 	tr := &t.Queue.Trains[i]
 	tr.Riders = append(tr.Riders, r)
-	tr.Ready = false
 	if m := CleanMessage(e.Message); m != "" {
 		if tr.Message != "" {
 			m = tr.Message + ", " + m
@@ -220,7 +219,6 @@ func (t *turn) unseat(at []int, seat func(Train) int, nick, by string) {
 		j := seat(*tr)
 		tr.Riders = slices.Delete(tr.Riders, j, j+1)
 		d.Riders = append(d.Riders, nicks(*tr)...)
-		tr.Ready = false
 		switch {
 		case len(tr.Riders) == 0:
 			t.drop(i)

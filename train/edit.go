@@ -3,30 +3,28 @@ package train
 import (
 	"slices"
 	"strings"
-	"time"
 )
-
-// raceWindow is how old a topic may be that a person had before them while they
-// typed another one.
-const raceWindow = 10 * time.Second
 
 // edited takes over a topic that a person set. It is a three-way merge between
 // base, which the person had before them; want, what they wrote; and the queue as it is:
 //
-//   - a seat that base did not show (its command crossed the edit, or it was hidden
-//     behind "… +7") can't have been removed by hand: it stays, behind what was written;
+//   - a seat that a topic which may have been base did not show (its command crossed the
+//     edit, or it was hidden behind "… +7") is not removed by hand: it stays, behind what was written;
 //   - a name that base showed and the queue has no more left by a word that crossed the edit: it stays away;
 //   - a text or a mark that is as in base was not touched: the queue's own stays;
 //   - a started train keeps its driver, riders, stage, marks and place;
 //   - everything else is as the person wrote it.
 func (t *turn) edited(e Edited) error {
-	n := t.Notation(e.Known)
-	want := n.Parse(e.Text)
-	m := merge{turn: t, base: t.base(n, want, e.Away), want: want, clear: saysClear(e.Text, want)}
-	t.see(e.Text)
+	want := t.read(e.Text, e.Known)
+	m := merge{turn: t, want: want, clear: saysClear(e.Text, want)}
+	for _, text := range t.before(e.Away) {
+		m.bases = append(m.bases, t.read(text, e.Known))
+	}
+	m.base = t.closest(m.bases, want)
+	t.see(e.Text, t.by.Nick)
 	if !m.clear && len(want.Trains) == 0 {
 		if len(t.Queue.Trains) > 0 { // nothing in it is a train: the texts are taken, the queue stays
-			t.emit(Unread{By: t.by.Nick, Texts: texts(want), Kept: true})
+			t.emit(Unread{By: t.by.Nick, Texts: []string{strings.TrimSpace(printable(e.Text))}, Kept: true})
 		}
 		m.texts()
 		return nil
@@ -60,68 +58,13 @@ func (t *turn) tellAdded(old []Train) {
 	}
 }
 
-// see remembers what the channel shows now, and what it showed within raceWindow.
-func (t *turn) see(text string) {
-	last := len(t.Seen)
-	for i, s := range t.Seen { // the first one older than the window was still there when it began
-		if t.at.Sub(s.At) > raceWindow {
-			last = i + 1
-			break
-		}
-	}
-	t.Seen = slices.Insert(t.Seen[:min(last, 8)], 0, Sight{Text: text, At: t.at})
-}
-
-// base is the topic that the person had before them: of those that the channel
-// showed within raceWindow the one whose names the edit changes least, the newest
-// of equals. An edit made while the bot was away may also have met a topic that
-// the bot had written and not yet read back.
-func (t *turn) base(n Notation, want Queue, away bool) Queue {
-	var texts []string
-	if away {
-		unread := slices.Index(t.Own, t.Channel())
-		if unread < 0 {
-			unread = min(len(t.Own), 1)
-		}
-		texts = append(texts, t.Own[:unread]...)
-	}
-	for i, s := range t.Seen {
-		if i > 0 && (away || t.at.Sub(t.Seen[i-1].At) > raceWindow) {
-			break // it was replaced before the window began
-		}
-		texts = append(texts, s.Text)
-	}
-	var best Queue
-	least := -1
-	for _, text := range texts {
-		q := n.Parse(text)
-		if d := t.distance(q, want); least < 0 || d < least {
-			best, least = q, d
-		}
-	}
-	return best
-}
-
-// distance counts the names that come and go from a to b, and whether the others change their order.
-func (t *turn) distance(a, b Queue) int {
-	x, y := everybody(a), everybody(b)
-	d := 2 * (len(t.without(x, y)) + len(t.without(y, x)))
-	same := func(nicks, others []string) []string {
-		return slices.DeleteFunc(slices.Clone(nicks), func(n string) bool {
-			return !slices.ContainsFunc(others, func(o string) bool { return t.Casemap.Same(n, o) })
-		})
-	}
-	if !slices.EqualFunc(same(x, y), same(y, x), t.Casemap.Same) {
-		d++
-	}
-	return d
-}
-
 // merge is one hand edit being taken over.
 type merge struct {
 	*turn
-	base, want Queue
-	clear      bool // the person emptied the topic
+	bases      []Queue // the topics that the person may have had before them
+	base, want Queue   // base is one of bases
+	clear      bool    // the person emptied the topic
+	ids        []int   // for each train of want the index of the one that it is in the queue, -1 = new
 	whys       []string
 }
 
@@ -139,13 +82,12 @@ type seatAt struct{ train, seat int }
 func (m *merge) trains() {
 	old := m.Queue.Trains
 	used := map[seatAt]bool{}
-	claimed := map[int]bool{} // trains of old whose identity a new one has
+	m.ids = m.identities(old)
 	var out []Train
-	for _, w := range m.want.Trains {
-		k := m.identity(w, old, claimed)
+	for i, w := range m.want.Trains {
+		k := m.ids[i]
 		nt := Train{Before: w.Before, Stage: w.Stage, Message: w.Message}
 		if k >= 0 {
-			claimed[k] = true
 			nt = m.keep(old[k], w)
 		}
 		for _, r := range w.Riders {
@@ -160,27 +102,40 @@ func (m *merge) trains() {
 	m.Queue.Trains = out
 }
 
-// identity finds the train of old that w is: the one that most of its riders sit in.
-func (m *merge) identity(w Train, old []Train, claimed map[int]bool) int {
-	best, most := -1, 0
-	for k, o := range old {
-		if claimed[k] {
-			continue
-		}
-		n := 0
-		for j, r := range w.Riders {
-			if i := m.named(o, r.Nick); i >= 0 {
-				n += 2
-				if j == 0 && i == 0 {
-					n++ // the same driver decides between equals
-				}
+// identities finds for each written train the one of old that it is, the most alike
+// first; -1 = it is a new one.
+func (m *merge) identities(old []Train) []int {
+	type pair struct{ w, o, n int }
+	var pairs []pair
+	for i, w := range m.want.Trains {
+		for k, o := range old {
+			if n := m.alike(w, o); n > 0 {
+				pairs = append(pairs, pair{i, k, n})
 			}
 		}
-		if n > most {
-			best, most = k, n
+	}
+	slices.SortStableFunc(pairs, func(a, b pair) int { return b.n - a.n })
+	ids := slices.Repeat([]int{-1}, len(m.want.Trains))
+	for _, p := range pairs {
+		if ids[p.w] < 0 && !slices.Contains(ids, p.o) {
+			ids[p.w] = p.o
 		}
 	}
-	return best
+	return ids
+}
+
+// alike counts the riders that w and o have in common; the same driver decides between equals.
+func (m *merge) alike(w, o Train) int {
+	n := 0
+	for j, r := range w.Riders {
+		if i := m.named(o, r.Nick); i >= 0 {
+			n += 2
+			if j == 0 && i == 0 {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // keep is an old train as the edit changes it: texts and, while it waits, its marker.
@@ -195,16 +150,19 @@ func (m *merge) keep(o, w Train) Train {
 		nt.Stage = o.Stage
 		m.why("the stage of a started train moves by its rollout or by .at")
 	}
-	nt.Ready = false
 	return nt
 }
 
 // shownAs is the train of base that stands for o; the zero Train when base did not show it.
 func (m *merge) shownAs(o Train) Train {
-	if k := m.identity(o, m.base.Trains, nil); k >= 0 {
-		return m.base.Trains[k]
+	var best Train
+	most := 0
+	for _, b := range m.base.Trains {
+		if n := m.alike(o, b); n > most {
+			best, most = b, n
+		}
 	}
-	return Train{}
+	return best
 }
 
 // place puts the rider r of the edit into nt, whose identity is old[k] (k < 0: a new train).
@@ -214,7 +172,7 @@ func (m *merge) place(nt *Train, r Rider, k int, old []Train, used map[seatAt]bo
 	}
 	at, found := m.match(r.Nick, k, old, used)
 	if !found {
-		if m.inBase(r.Nick) && !m.inQueue(r.Nick, old) {
+		if m.ridesIn(m.base.Trains, r.Nick) > 0 && m.ridesIn(old, r.Nick) == 0 {
 			return // left while the person typed
 		}
 		r.Joined, r.Hand = m.at, m.turn.by.Nick
@@ -257,7 +215,7 @@ func (m *merge) match(nick string, k int, old []Train, used map[seatAt]bool) (se
 			if o.Started() != (pass == 1) {
 				continue
 			}
-			if j := m.named(o, nick); j >= 0 && !used[seatAt{i, j}] && !m.written(o, nick) {
+			if j := m.named(o, nick); j >= 0 && !used[seatAt{i, j}] && !m.written(i, nick) {
 				return seatAt{i, j}, true
 			}
 		}
@@ -265,27 +223,34 @@ func (m *merge) match(nick string, k int, old []Train, used map[seatAt]bool) (se
 	return seatAt{}, false
 }
 
-// written reports whether the edit names nick in the very train o: then that seat is for it.
-func (m *merge) written(o Train, nick string) bool {
-	for _, w := range m.want.Trains {
-		if m.named(w, nick) >= 0 && m.identity(w, []Train{o}, nil) == 0 && len(w.Riders) > 1 {
-			return true
-		}
-	}
-	return false
+// written reports whether the edit names nick in the very train old[k]: then that seat is for it.
+func (m *merge) written(k int, nick string) bool {
+	i := slices.Index(m.ids, k)
+	return i >= 0 && m.named(m.want.Trains[i], nick) >= 0
 }
 
-// returned adds the seats that the edit could not remove: those that base did not
-// show. A topic that was emptied takes the ones behind "… +7" with it.
+// returned adds the seats that the edit could not remove: those that not every one
+// of bases showed. A topic that was emptied takes the ones behind "… +7" with it.
 func (m *merge) returned(out, old []Train, used map[seatAt]bool) []Train {
+	hidden := 0 // seats that go with an emptied topic
+	if m.clear {
+		for i, b := range m.bases {
+			if i == 0 || b.More < hidden {
+				hidden = b.More
+			}
+		}
+	}
 	for k, o := range old {
 		if o.Started() {
 			continue
 		}
 		var stay []Rider
 		for j, r := range o.Riders {
-			shown := m.shownSeat(o, r.Nick).Nick != ""
-			if used[seatAt{k, j}] || shown || m.writtenAnywhere(r.Nick) || m.clear && m.base.More > 0 {
+			if used[seatAt{k, j}] || m.allShow(r.Nick, m.ridesIn(old[:k+1], r.Nick)) {
+				continue
+			}
+			if hidden > 0 {
+				hidden--
 				continue
 			}
 			stay = append(stay, r)
@@ -295,7 +260,7 @@ func (m *merge) returned(out, old []Train, used map[seatAt]bool) []Train {
 		}
 		i := slices.IndexFunc(out, func(t Train) bool { return t.ID == o.ID })
 		if i < 0 {
-			o.Riders, o.Ready = nil, false
+			o.Riders = nil
 			out = append(out, o)
 			i = len(out) - 1
 		}
@@ -392,34 +357,27 @@ func (m *merge) shownSeat(o Train, nick string) Rider {
 		return b.Riders[j]
 	}
 	for _, b := range m.base.Trains {
-		if j := m.named(b, nick); j >= 0 && !m.twice(nick) {
+		if j := m.named(b, nick); j >= 0 && m.ridesIn(m.Queue.Trains, nick) == 1 {
 			return b.Riders[j]
 		}
 	}
 	return Rider{}
 }
 
-// twice reports whether nick has more than one seat in the queue.
-func (m *merge) twice(nick string) bool {
+// ridesIn counts the trains that nick rides in.
+func (t *turn) ridesIn(trains []Train, nick string) int {
 	n := 0
-	for _, t := range m.Queue.Trains {
-		if m.named(t, nick) >= 0 {
+	for _, tr := range trains {
+		if t.named(tr, nick) >= 0 {
 			n++
 		}
 	}
-	return n > 1
+	return n
 }
 
-func (m *merge) inBase(nick string) bool {
-	return slices.ContainsFunc(m.base.Trains, func(t Train) bool { return m.named(t, nick) >= 0 })
-}
-
-func (m *merge) inQueue(nick string, old []Train) bool {
-	return slices.ContainsFunc(old, func(t Train) bool { return m.named(t, nick) >= 0 })
-}
-
-func (m *merge) writtenAnywhere(nick string) bool {
-	return slices.ContainsFunc(m.want.Trains, func(t Train) bool { return m.named(t, nick) >= 0 })
+// allShow reports whether the person saw n seats of nick, whichever of bases was before them.
+func (m *merge) allShow(nick string, n int) bool {
+	return !slices.ContainsFunc(m.bases, func(b Queue) bool { return m.ridesIn(b.Trains, nick) < n })
 }
 
 // without returns the names of a that are not in b.

@@ -55,7 +55,7 @@ func (t *turn) bind() {
 			}
 			r.Who, r.Gone = t.by.identity(), false
 			if back && !t.Casemap.Same(r.Nick, t.by.Nick) && t.named(*tr, t.by.Nick) < 0 {
-				r.Nick = t.by.Nick
+				t.rename(r, t.by.Nick)
 			}
 		}
 	}
@@ -74,7 +74,7 @@ func (t *turn) renamed(e Renamed) {
 				continue
 			}
 			if k := t.named(*tr, e.To); k < 0 || k == j {
-				r.Nick = e.To
+				t.rename(r, e.To)
 			}
 			if r.Who != (Who{}) {
 				r.Who.Nick = e.To
@@ -175,6 +175,8 @@ func (t *turn) handOver(e Drive) error {
 		return refuse("not aboard", "%s does not ride in your train (%s): only a rider can drive it", e.To, joinNicks(*tr))
 	case j == 0:
 		return refuse("drives already", "%s drives already", tr.Riders[0].Nick)
+	case tr.Riders[j].Gone:
+		return refuse("gone", "%s has left the channel: hand the wheel to somebody who is here, or .done", tr.Riders[j].Nick)
 	case tr.Runs != "":
 		return refuse("rollout runs", "the rollout of %s runs; the wheel can be handed over when it has ended", tr.Runs)
 	}
@@ -233,31 +235,37 @@ func (t *turn) idle() time.Duration {
 func (s State) Due() time.Time {
 	var due time.Time
 	t := turn{State: s}
-	for i, tr := range s.Queue.Trains {
-		if tr.Up.IsZero() || tr.Runs != "" || tr.Nudge >= 3 || !s.IsHead(i) || t.heldFor(tr) != "" {
-			continue
-		}
-		at := tr.Since.Add(t.idle() * time.Duration(tr.Nudge+1) / 3)
-		if due.IsZero() || at.Before(due) {
+	for i := range s.Queue.Trains {
+		if at := t.nudgeAt(i); !at.IsZero() && (due.IsZero() || at.Before(due)) {
 			due = at
 		}
 	}
 	return due
 }
 
+// nudgeAt is when a reminder of train i is due, the zero time when none is. Each
+// leaves a third of the idle time for an answer, after a time without a bot too.
+func (t *turn) nudgeAt(i int) time.Time {
+	tr := t.Queue.Trains[i]
+	switch {
+	case tr.Up.IsZero(), tr.Runs != "", tr.Nudge >= 3, !t.IsHead(i), t.heldFor(tr) != "":
+		return time.Time{}
+	case tr.Nudge > 0:
+		return tr.Asked.Add(t.idle() / 3)
+	}
+	return tr.Since.Add(t.idle() / 3)
+}
+
 // tick reminds the driver after a third of the idle time, the riders after two, and offers the wheel after three.
 func (t *turn) tick() {
 	for i := range t.Queue.Trains {
+		if at := t.nudgeAt(i); at.IsZero() || t.at.Before(at) {
+			continue
+		}
 		tr := &t.Queue.Trains[i]
-		if tr.Up.IsZero() || tr.Runs != "" || tr.Nudge >= 3 || !t.IsHead(i) || t.heldFor(*tr) != "" {
-			continue
-		}
-		quiet := t.at.Sub(tr.Since)
-		if quiet < t.idle()*time.Duration(tr.Nudge+1)/3 {
-			continue
-		}
 		tr.Nudge++
-		t.emit(Nudge{Train: tr.ID, Step: tr.Nudge, Driver: tr.Driver().Nick, Riders: nicks(*tr)[1:], Quiet: quiet})
+		tr.Asked = t.at
+		t.emit(Nudge{Train: tr.ID, Step: tr.Nudge, Driver: tr.Driver().Nick, Riders: nicks(*tr)[1:], Quiet: t.at.Sub(tr.Since)})
 	}
 }
 

@@ -14,6 +14,7 @@ type State struct {
 	Queue   Queue
 	Last    int           // the newest train's ID
 	Seen    []Sight       // topics that the channel showed, newest first: the present one and those of the last raceWindow
+	Renamed []Renaming    `json:",omitempty"` // seats that got another nick within the last raceWindow, oldest first
 	Own     []string      // the texts that the newest queues were written as, newest first, at most 8
 	Limit   int           // bytes that a topic may have; 0 = 300
 	Live    []Live        // what is live, one a stage of a stack
@@ -25,7 +26,14 @@ type State struct {
 // Sight is a topic as the channel showed it from At on.
 type Sight struct {
 	Text string
+	By   string `json:",omitempty"` // nick of the person who set it; "" = the bot
 	At   time.Time
+}
+
+// Renaming says that a seat's nick was changed.
+type Renaming struct {
+	From, To string
+	At       time.Time
 }
 
 // Live says what a stage of a stack serves and who shipped it.
@@ -70,6 +78,7 @@ func (s State) clone() State {
 	}
 	s.Own = slices.Clone(s.Own)
 	s.Seen = slices.Clone(s.Seen)
+	s.Renamed = slices.Clone(s.Renamed)
 	s.Live = slices.Clone(s.Live)
 	s.Busy = slices.Clone(s.Busy)
 	s.Undo = slices.Clone(s.Undo)

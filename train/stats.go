@@ -31,7 +31,8 @@ type Push struct {
 	At           time.Time
 	Stack, Stage string
 	Release      string
-	Riders       int
+	Train        int // ID; 0 = from the shell
+	Riders       int // 0 until the train has arrived, and from the shell
 	Driver       string
 }
 
@@ -54,7 +55,7 @@ func (t *Tally) Add(at time.Time, e Effect, last func(stack, stage string) bool)
 		}
 	case Landed:
 		if e.Outcome == OutDone && !e.Back && last(e.Stack, e.Stage) {
-			t.pushes = append(t.pushes, Push{At: at, Stack: e.Stack, Stage: e.Stage, Release: e.Shipment.Release, Driver: e.Driver})
+			t.pushes = append(t.pushes, Push{At: at, Stack: e.Stack, Stage: e.Stage, Release: e.Shipment.Release, Train: e.Train, Driver: e.Driver})
 		}
 	case Arrived:
 		if e.Next != "" {
@@ -63,9 +64,9 @@ func (t *Tally) Add(at time.Time, e Effect, last func(stack, stage string) bool)
 		for _, s := range e.Riders {
 			t.lives = add(t.lives, at, s.Joined, e.Stacks)
 		}
-		for i := len(t.pushes) - 1; i >= 0 && t.pushes[i].Riders == 0; i-- {
-			if slices.Contains(e.Stacks, t.pushes[i].Stack) {
-				t.pushes[i].Riders = len(e.Riders)
+		for i := len(t.pushes) - 1; i >= 0 && !t.pushes[i].At.Before(e.Up); i-- {
+			if p := &t.pushes[i]; p.Train == e.Train && p.Riders == 0 {
+				p.Riders = len(e.Riders)
 			}
 		}
 	case Over:

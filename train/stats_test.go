@@ -126,3 +126,14 @@ func TestTallyForgets(t *testing.T) {
 		}
 	}
 }
+
+// TestTallyShell: a push from the shell has no riders, and a train's way does not give it some.
+func TestTallyShell(t *testing.T) {
+	var tally Tally
+	tally.Add(day(20), Landed{Stack: "web", Stage: "prod", Outcome: OutDone, Driver: "root"}, lastStage)
+	pushed(&tally, day(20).Add(time.Hour), "web", 0, 10*time.Minute, time.Minute, "alice", "bob", "carol")
+	tally.Add(day(20).Add(2*time.Hour), Landed{Stack: "web", Stage: "prod", Outcome: OutDone, Driver: "root"}, lastStage)
+	if s := tally.Stats(day(20).Add(3*time.Hour), 1, "", time.Hour, 8); s.Pushes != 3 || s.Riders != 3 || tally.pushes[0].Riders != 0 {
+		t.Errorf("%d pushes, %v riders a train, %d riders of the shell, want 3, 3 and none", s.Pushes, s.Riders, tally.pushes[0].Riders)
+	}
+}

@@ -24,7 +24,7 @@ func (t *turn) pick(stack, role string, has func(Train) bool) (int, error) {
 	case 1:
 		return at[0], nil
 	case 0:
-		return 0, t.notUp(role)
+		return 0, t.notUp(stack, role)
 	}
 	var names []string
 	for _, i := range at {
@@ -33,14 +33,17 @@ func (t *turn) pick(stack, role string, has func(Train) bool) (int, error) {
 	return 0, refuse("which", "you %s several trains: name the stack, one of %s", role, strings.Join(names, ", "))
 }
 
-// notUp says why no head train is By's.
-func (t *turn) notUp(role string) error {
+// notUp says why no head train, of the stack if one is named, is By's.
+func (t *turn) notUp(stack, role string) error {
 	for i, tr := range t.Queue.Trains {
 		if t.seat(tr, t.by) < 0 {
 			continue
 		}
 		if t.Place(i) > 0 && !tr.Started() {
 			return refuse("not up", "you ride in %s, behind %s: wait for \"You're up\"", t.lanePlace(i), t.front(tr))
+		}
+		if stacks := t.Stacks(tr); stack != "" && !slices.Contains(stacks, stack) {
+			return refuse("other stack", "your train carries %s, not %s: leave the stack out, or .join %s", strings.Join(stacks, " and "), stack, stack)
 		}
 		return refuse("not driver", "%s drives this train, up since %s: `.drive %s` by %s hands you the wheel", tr.Driver().Nick, clock(tr.Up), t.by.Nick, tr.Driver().Nick)
 	}
