@@ -104,7 +104,7 @@ func (t *turn) refenced(h *Host, s Standing) {
 	case t.r.State == RollBack:
 	case !stray && s.Sides[h.Side].Digest == t.r.Release.Digest:
 		h.Step = KindVerify
-	case s.Live == h.Side && h.Side != h.From && h.returns():
+	case s.Live == h.Side && h.Side != h.From && h.returns() && s.Sides[h.From].Digest == h.Was.Digest:
 		h.Fault, h.Err = KindFence, fmt.Sprintf("its %s does not hold the release any more", h.Side)
 	default:
 		h.Moved = false
