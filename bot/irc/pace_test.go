@@ -260,6 +260,23 @@ func TestStalledWrite(t *testing.T) {
 	})
 }
 
+// TestEndlessLine: a server that sends no end of line ends the link, not the memory.
+func TestEndlessLine(t *testing.T) {
+	bubble(t, []func(*peer){well}, func(t *testing.T, r *reader, peers func(int) *peer) {
+		p := peers(0)
+		settle(r, p)
+		p.send(":a!a@h PRIVMSG #push :" + strings.Repeat("x", 8000))
+		if e := next[Said](r, nil); len(e.Text) != 8000 {
+			t.Errorf("heard %d bytes", len(e.Text))
+		}
+		go p.send(":a!a@h PRIVMSG #push :" + strings.Repeat("x", 2*maxLine))
+		if e := next[Offline](r, nil); !strings.Contains(e.Err.Error(), "a line of more than") {
+			t.Errorf("offline: %v", e.Err)
+		}
+		next[Online](r, nil)
+	})
+}
+
 // TestTopicBurst: 100 changes in a second are a handful of TOPIC lines even on
 // a server that answers at once, and the last one stands.
 func TestTopicBurst(t *testing.T) {
