@@ -1,5 +1,6 @@
 # make demo    the main job, on loopback; ARGS="--play=no --for 60s" go to `pushtrain demo`
 # make test    every test, with all that they need
+# make soak    the long runs, PART=sim: a million simulated rollouts
 # make bench   the figures
 # make build   bin/pushtrain
 
@@ -12,7 +13,7 @@ DEMO_PACKAGES := git rsync
 TEST_PACKAGES := git rsync openssh-client openssh-server ngircd nginx util-linux strace zsh fish
 FUZZ_TIME ?= 5s
 
-.PHONY: build demo test lint fuzz bench packages-demo packages-test clean
+.PHONY: build demo test lint fuzz soak soak-sim bench packages-demo packages-test clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/pushtrain ./cmd/pushtrain
@@ -22,6 +23,7 @@ demo: packages-demo build
 
 test: packages-test lint
 	$(GO) test -race -timeout 8m ./...
+	$(GO) test -run '^TestSeeds$$' ./deploy/sim -seeds 20000
 	@$(MAKE) --no-print-directory fuzz
 
 # The checks that need no running parts.
@@ -45,6 +47,11 @@ fuzz:
 		{ echo "$$said"; exit 1; }; \
 		echo "fuzz $$package $$name: $$(grep -o 'execs: [0-9]*' <<<"$$said" | tail -1)"; \
 	done
+
+# The long runs, each under an hour: make soak PART=sim.
+soak: packages-test soak-$(PART)
+soak-sim:
+	$(GO) test -run '^TestSeeds$$' -timeout 60m -v ./deploy/sim -seeds 1000000
 
 bench: packages-test
 	$(GO) test -run '^$$' -bench . -benchmem ./train ./bot/store

@@ -196,6 +196,8 @@ func (b *Bot) tellWatchers(r deploy.Rollout, e deploy.Ended) {
 	switch e.Outcome {
 	case deploy.Done:
 		exit, text = ExitDone, fmt.Sprintf("%s serves %s on %s", r.Target, r.Release.ID, plural(len(r.Hosts), "host"))
+	case deploy.Degraded:
+		exit, text = ExitLook, fmt.Sprintf("%s serves %s, but not everywhere; %s", r.Target, r.Release.ID, e.Reason)
 	case deploy.Aborted:
 		text = "nothing live was touched: " + e.Reason
 	case deploy.RolledBack:

@@ -39,6 +39,8 @@ type Fleet struct {
 	Hosts  []string
 	Test   bool // the stage has tests
 	Check  bool // the stage has a check
+
+	MaxQuarantine int // hosts that a rollout may go on without; 0 = none
 }
 
 // Chat is where the bot speaks. *irc.Link is one; the shell without IRC another.

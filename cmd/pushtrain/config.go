@@ -67,12 +67,15 @@ type SourceConfig struct {
 
 // StageConfig is one step of a stack's way to production.
 type StageConfig struct {
-	Name     string         `yaml:"name"`
-	External bool           `yaml:"external"` // something else deploys it: no hosts
-	Hosts    []HostConfig   `yaml:"hosts"`
-	Test     []string       `yaml:"test"`  // argv, beside the built release
-	Check    []string       `yaml:"check"` // argv, after the flip
-	Watch    map[string]any `yaml:"watch"` // kept as it is
+	Name     string       `yaml:"name"`
+	External bool         `yaml:"external"` // something else deploys it: no hosts
+	Hosts    []HostConfig `yaml:"hosts"`
+	Test     []string     `yaml:"test"`  // argv, beside the built release
+	Check    []string     `yaml:"check"` // argv, after the flip
+	Pull     []string     `yaml:"pull"`  // argv that takes a host out of the pool
+
+	MaxQuarantine int            `yaml:"max_quarantine"` // hosts that a rollout may go on without
+	Watch         map[string]any `yaml:"watch"`          // kept as it is
 }
 
 // HostConfig is a machine of a stage. In the file it may be its name alone.

@@ -99,7 +99,7 @@ func (b *bot) wrong(book deploy.Book, in deploy.Input) (deploy.Book, []deploy.Ef
 			if err != nil {
 				return next, nil, err
 			}
-			in.Event, book = deploy.Verified{Host: e.Host}, next
+			in.Event, book = deploy.Verified(e), next
 		}
 	case deploy.Fenced:
 		if b.w.bug == "believes the last rollout's standing" {
