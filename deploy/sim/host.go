@@ -263,7 +263,7 @@ func (r *root) flip(s *session, req host.Request, resp *host.Response) host.Code
 	if r.link != req.Side && r.link != req.From {
 		return host.Moved
 	}
-	if have := r.sides[index(req.Side)].seal; have.Release != req.Seal.Release || have.Digest != req.Seal.Digest {
+	if have := r.sides[index(req.Side)].seal; (have.Release != req.Seal.Release || have.Digest != req.Seal.Digest) && r.w.bug != "flips without a seal" {
 		return host.Unsealed
 	}
 	if r.link == req.Side {
