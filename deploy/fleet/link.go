@@ -24,6 +24,7 @@ type link struct {
 	addr, root  string
 	local       bool
 	ssh         *ssh
+	owner       string // of all epochs that this fleet uses
 
 	turn   chan struct{}
 	s      *session // nil = none
@@ -36,6 +37,7 @@ type link struct {
 type lock struct {
 	epoch uint64 // 0 = no lock is needed
 	by    string
+	prove bool // have the host look for files that were changed since their side was sealed
 }
 
 var noLock lock // for requests that take nothing
@@ -164,7 +166,7 @@ func (l *link) hello(ctx context.Context) (host.Response, error) {
 func (l *link) lock(ctx context.Context, lk lock) (host.Response, error) {
 	patience := time.Now().Add(lockPatience)
 	for {
-		resp, err := l.call(ctx, host.Request{Do: host.Lock, Epoch: lk.epoch, Stack: l.stack, By: lk.by})
+		resp, err := l.call(ctx, host.Request{Do: host.Lock, Epoch: lk.epoch, Owner: l.owner, Stack: l.stack, By: lk.by, Prove: lk.prove})
 		if err == nil && resp.Err == "" {
 			l.epoch = lk.epoch
 		}
@@ -177,27 +179,31 @@ func (l *link) lock(ctx context.Context, lk lock) (host.Response, error) {
 	}
 }
 
-// fence opens the session, reads where the host stands, and takes its lock,
-// unless the host has accepted a higher epoch: that is the caller's to judge.
-func (l *link) fence(ctx context.Context, lk lock) (deploy.Standing, error) {
+// fence opens the session, reads where the host stands, and takes its lock;
+// taken = it did not, since the host has accepted a higher epoch, or the same one
+// of another fleet: that is the caller's to judge.
+func (l *link) fence(ctx context.Context, lk lock) (s deploy.Standing, taken bool, err error) {
 	if err := l.take(ctx); err != nil {
-		return deploy.Standing{}, err
+		return deploy.Standing{}, false, err
 	}
 	defer l.give()
 	resp, err := l.greet(ctx)
 	switch {
 	case err != nil:
-		return deploy.Standing{}, err
+		return deploy.Standing{}, false, err
 	case resp.Rsync == "":
-		return deploy.Standing{}, errors.New("rsync is missing there: install it (Debian: apt-get install rsync)")
+		return deploy.Standing{}, false, errors.New("rsync is missing there: install it (Debian: apt-get install rsync)")
 	case resp.Standing.Epoch > lk.epoch:
-		return resp.Standing, nil
+		return resp.Standing, true, nil
 	}
 	resp, err = l.lock(ctx, lk)
-	if err == nil && resp.Err != "" {
+	switch {
+	case err == nil && resp.Code == host.Stale:
+		return resp.Standing, true, nil
+	case err == nil && resp.Err != "":
 		err = &refusal{resp}
 	}
-	return resp.Standing, err
+	return resp.Standing, false, err
 }
 
 // greet says hello over the session that there is, or over a new one.

@@ -41,7 +41,7 @@ func TestIdle(t *testing.T) {
 		if there() {
 			t.Error("the session stays for ever")
 		}
-		if _, err := l.fence(t.Context(), lock{epoch: 3, by: "alice"}); err != nil {
+		if _, _, err := l.fence(t.Context(), lock{epoch: 3, by: "alice"}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(3 * idleTime)
@@ -71,21 +71,32 @@ func TestStale(t *testing.T) {
 		return l
 	}
 	newer, older := way(), way()
-	if _, err := newer.fence(t.Context(), lock{epoch: 7}); err != nil {
+	newer.owner = "a1"
+	if _, _, err := newer.fence(t.Context(), lock{epoch: 7}); err != nil {
 		t.Fatal(err)
 	}
 	if err := newer.unlock(t.Context(), 7); err != nil {
 		t.Fatal(err)
 	}
-	standing, err := older.fence(t.Context(), lock{epoch: 6})
-	if err != nil || standing.Epoch != 7 || older.epoch != 0 {
-		t.Errorf("fence = %+v, %v, holds epoch %d", standing, err, older.epoch)
+	standing, taken, err := older.fence(t.Context(), lock{epoch: 6})
+	if err != nil || standing.Epoch != 7 || older.epoch != 0 || !taken {
+		t.Errorf("fence = %+v, taken %v, %v, holds epoch %d", standing, taken, err, older.epoch)
 	}
 	var no *refusal
 	if _, err := older.ask(t.Context(), lock{epoch: 6}, host.Request{Do: host.Status}); !errors.As(err, &no) || no.Code != host.Stale {
 		t.Errorf("a lower epoch is answered with %v", err)
 	}
-	if _, err := newer.fence(t.Context(), lock{epoch: 8}); err != nil {
+	if _, _, err := newer.fence(t.Context(), lock{epoch: 8}); err != nil {
 		t.Errorf("fence of the next rollout over the same session: %v", err)
+	}
+	if err := newer.unlock(t.Context(), 8); err != nil {
+		t.Fatal(err)
+	}
+	standing, taken, err = older.fence(t.Context(), lock{epoch: 8}) // another pushtrain counts alike
+	if err != nil || standing.Epoch != 8 || older.epoch != 0 || !taken {
+		t.Errorf("fence of an epoch that another has used = %+v, taken %v, %v, holds epoch %d", standing, taken, err, older.epoch)
+	}
+	if _, taken, err := newer.fence(t.Context(), lock{epoch: 8}); err != nil || taken {
+		t.Errorf("fence of one's own epoch: taken %v, %v", taken, err)
 	}
 }

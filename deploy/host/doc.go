@@ -5,7 +5,7 @@
 //	ROOT/yin  ROOT/yang     the two sides
 //	ROOT/current            link to one of them: the live side
 //	ROOT/.pushtrain/        what the host keeps:
-//	    epoch               the highest epoch that it has accepted
+//	    epoch               the highest epoch that it has accepted, and whose it is
 //	    lock                flock(2), held by a session; its text says for whom
 //	    yin.seal yang.seal  the release that a side held whole; without it the side is dirty
 //	    yin.stamps …        how its files looked then: what was not written since is not read again

@@ -24,7 +24,10 @@ func (s *session) takeLock(req Request) (err error) {
 	if req.Epoch == 0 {
 		return refuse(Bad, "lock for no epoch")
 	}
-	if err := s.fresh(req.Epoch); err != nil {
+	if !isOwner(req.Owner) {
+		return refuse(Bad, "owner %q is not up to %d hex digits", req.Owner, ownerMax)
+	}
+	if err := s.ours(req.Epoch, req.Owner); err != nil {
 		return err
 	}
 	if s.lock == nil {
@@ -45,11 +48,11 @@ func (s *session) takeLock(req Request) (err error) {
 	if err := s.noWriter(standing.Live.Other()); err != nil {
 		return err
 	}
-	if req.Epoch < standing.Epoch {
-		return s.fresh(req.Epoch)
+	if err := s.ours(req.Epoch, req.Owner); err != nil {
+		return err
 	}
 	if req.Epoch > standing.Epoch {
-		if err := s.accept(req.Epoch); err != nil {
+		if err := s.accept(req.Epoch, req.Owner); err != nil {
 			return err
 		}
 	}

@@ -38,6 +38,31 @@ func TestLockIsOfOneSession(t *testing.T) {
 	a.refused(Request{Do: Lock, Epoch: 1}, Stale, "accepted 6")
 }
 
+// Two who count alike must not both act under one number.
+func TestEpochHasOneOwner(t *testing.T) {
+	root := t.TempDir()
+	put(t, root, map[string]string{state + "/epoch": "00000000000000000004\n"}) // of a host that kept no owner
+	a, b := dial(t, root), dial(t, root)
+	a.epoch, b.epoch = 4, 4
+	a.refused(Request{Do: Lock, Owner: "a1"}, Stale, "epoch 4 was used by another pushtrain")
+	a.must(Request{Do: Lock})
+	a.refused(Request{Do: Lock, Epoch: 5, Owner: "A man"}, Bad, "not up to 16 hex digits")
+	a.refused(Request{Do: Lock, Epoch: 5, Owner: "0123456789abcdef0"}, Bad, "not up to 16 hex digits")
+	a.epoch, b.epoch = 5, 5
+	a.must(Request{Do: Lock, Owner: "0123456789abcdef"})
+	b.refused(Request{Do: Lock, Owner: "b2"}, Stale, "another pushtrain") // sooner than that it is locked: waiting is no help
+	a.must(Request{Do: Lock, Owner: "0123456789abcdef"})
+	a.hangUp()
+	if resp := b.refused(Request{Do: Lock, Owner: "b2"}, Stale, "another pushtrain"); resp.Standing.Epoch != 5 {
+		t.Errorf("standing = %+v", resp.Standing)
+	}
+	b.refused(Request{Do: Lock}, Stale, "another pushtrain")
+	b.must(Request{Do: Lock, Epoch: 6, Owner: "b2"})
+	c := dial(t, root)
+	c.epoch = 5
+	c.refused(Request{Do: Lock, Owner: "0123456789abcdef"}, Stale, "epoch 5 is over")
+}
+
 func TestLockNeedsAnEpoch(t *testing.T) {
 	p := dial(t, t.TempDir())
 	p.n++
