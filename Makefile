@@ -48,7 +48,7 @@ fuzz:
 
 bench: packages-test
 	$(GO) test -run '^$$' -bench . -benchmem ./train ./bot/store
-	$(GO) test -count=1 -timeout 40m -run '^TestFigures$$' -v -figures ./cmd/pushtrain
+	$(GO) test -count=1 -timeout 40m -run '^TestFigures$$' -v ./cmd/pushtrain -figures
 
 # Debian packages by name; nothing happens where all are installed.
 packages-demo:

@@ -89,6 +89,13 @@ func (b *Bot) Ask(ctx context.Context, req Request, out func(Reply)) (int, error
 	}
 }
 
+// send and end answer an ask when all that was applied is on the disk.
+func (b *Bot) send(a *ask, r Reply) { b.deeds = append(b.deeds, func() { a.send(r) }) }
+
+func (b *Bot) end(a *ask, exit int, data any, lines ...string) {
+	b.deeds = append(b.deeds, func() { a.end(exit, data, lines...) })
+}
+
 func (b *Bot) onAsk(a *ask) {
 	q := a.req
 	by := train.Who{Nick: q.By, User: q.By, Host: "shell"}
@@ -111,23 +118,23 @@ func (b *Bot) onAsk(a *ask) {
 			"unhold": train.Lift{Stack: q.Stack}, "log": train.Log{Text: q.Text},
 		}[q.Do]
 		if err := b.apply(by, event); err != nil {
-			a.end(ExitNotNow, nil, err.Error())
+			b.end(a, ExitNotNow, nil, err.Error())
 			return
 		}
-		a.end(ExitDone, nil)
+		b.end(a, ExitDone, nil)
 	case "status":
 		where := "irc: not in the channel"
 		if b.online {
 			where = fmt.Sprintf("irc: in %s as %s", b.cfg.Channel, b.nick)
 		}
 		lines := append(answerStatus(b, by, args), where)
-		a.end(ExitDone, map[string]any{"live": b.train.Live, "running": b.train.Busy, "held": b.train.Queue.Holds, "online": b.online}, lines...)
+		b.end(a, ExitDone, map[string]any{"live": b.train.Live, "running": b.train.Busy, "held": b.train.Queue.Holds, "online": b.online}, lines...)
 	case "queue":
-		a.end(ExitDone, map[string]any{"topic": b.train.Topic(), "queue": b.train.Queue}, answerQueue(b, by, nil)...)
+		b.end(a, ExitDone, map[string]any{"topic": b.train.Topic(), "queue": b.train.Queue}, answerQueue(b, by, nil)...)
 	case "stats":
-		a.end(ExitDone, b.stats(args), answerStats(b, by, args)...)
+		b.end(a, ExitDone, b.stats(args), answerStats(b, by, args)...)
 	default:
-		a.end(ExitUsage, nil, fmt.Sprintf("no such request: %s", q.Do))
+		b.end(a, ExitUsage, nil, fmt.Sprintf("no such request: %s", q.Do))
 	}
 }
 
@@ -154,7 +161,7 @@ func (b *Bot) askDeploy(a *ask, by train.Who, e train.Event) {
 		if r, ok := err.(*train.Refusal); ok {
 			b.noteRefusal(by, e, r)
 		}
-		a.end(ExitNotNow, nil, err.Error())
+		b.end(a, ExitNotNow, nil, err.Error())
 		return
 	}
 	if s, ok := e.(train.Ship); ok {
@@ -165,19 +172,19 @@ func (b *Bot) askDeploy(a *ask, by train.Who, e train.Event) {
 		b.channel("", text)
 	}
 	if b.book.Last == last {
-		a.end(ExitDone, nil, "asked the running rollout to stop")
+		b.end(a, ExitDone, nil, "asked the running rollout to stop")
 		return
 	}
 	id := b.book.Last
 	r, open := b.book.Open[id]
 	if !open {
-		a.end(ExitFailed, nil, "it ended at once: see the log")
+		b.end(a, ExitFailed, nil, "it ended at once: see the log")
 		return
 	}
-	a.send(Reply{Line: fmt.Sprintf("rollout %d", id)})
-	a.send(Reply{Line: fmt.Sprintf("%s: %s", r.Target, r.State)})
+	b.send(a, Reply{Line: fmt.Sprintf("rollout %d", id)})
+	b.send(a, Reply{Line: fmt.Sprintf("%s: %s", r.Target, r.State)})
 	if !a.req.Follow {
-		a.end(ExitDone, map[string]any{"rollout": id})
+		b.end(a, ExitDone, map[string]any{"rollout": id})
 		return
 	}
 	b.watchers[id] = append(b.watchers[id], a)
@@ -197,7 +204,7 @@ func (b *Bot) tellWatchers(r deploy.Rollout, e deploy.Ended) {
 		exit, text = ExitLook, "STUCK, the hosts differ: "+e.Reason
 	}
 	for _, w := range b.watchers[r.ID] {
-		w.end(exit, map[string]any{"rollout": r.ID, "outcome": e.Outcome, "release": r.Release, "reason": e.Reason, "log": b.runs.path(r.ID)},
+		b.end(w, exit, map[string]any{"rollout": r.ID, "outcome": e.Outcome, "release": r.Release, "reason": e.Reason, "log": b.runs.path(r.ID)},
 			strings.TrimSpace(strings.Join(append([]string{text}, e.Tail...), "\n  ")))
 	}
 	delete(b.watchers, r.ID)

@@ -257,7 +257,7 @@ func (b *Bot) phase(r deploy.Rollout) {
 	}
 	b.runs.step(r.ID, "", string(r.State))
 	for _, w := range b.watchers[r.ID] {
-		w.send(Reply{Line: fmt.Sprintf("%s: %s", at, r.State)})
+		b.send(w, Reply{Line: fmt.Sprintf("%s: %s", at, r.State)})
 	}
 	if text != "" {
 		b.channel("phase "+at, text)

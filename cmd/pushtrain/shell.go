@@ -291,12 +291,11 @@ func (o *options) alone(ctx context.Context, cfg Config, req bot.Request, out fu
 	}
 	runCtx, stop := context.WithCancel(context.WithoutCancel(ctx)) // an interrupt aborts the rollout below, it does not cut it off
 	ran := make(chan error, 1)
-	go func() { ran <- b.Run(runCtx) }()
-	defer func() {
-		stop()
-		<-ran
-		done()
+	go func() {
+		ran <- b.Run(runCtx)
+		stop() // nobody would answer any more
 	}()
+	defer done()
 	over := make(chan struct{})
 	defer close(over)
 	go func() {
@@ -306,7 +305,12 @@ func (o *options) alone(ctx context.Context, cfg Config, req bot.Request, out fu
 		case <-over:
 		}
 	}()
-	return b.Ask(runCtx, req, out)
+	exit, err := b.Ask(runCtx, req, out)
+	stop()
+	if broke := <-ran; broke != nil {
+		return exitFailed, broke
+	}
+	return exit, err
 }
 
 // nobody is the chat of a bot without IRC: what it says stays in the journal.
