@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -20,7 +21,7 @@ type holder struct {
 
 // takeLock takes the lock, or keeps it, for the request's epoch. When it
 // refuses, nothing is held that was not held before.
-func (s *session) takeLock(req Request) (err error) {
+func (s *session) takeLock(ctx context.Context, req Request) (err error) {
 	if req.Epoch == 0 {
 		return refuse(Bad, "lock for no epoch")
 	}
@@ -53,6 +54,11 @@ func (s *session) takeLock(req Request) (err error) {
 	}
 	if req.Epoch > standing.Epoch {
 		if err := s.accept(req.Epoch, req.Owner); err != nil {
+			return err
+		}
+	}
+	if req.Prove {
+		if err := s.reprove(ctx, standing); err != nil {
 			return err
 		}
 	}

@@ -163,7 +163,7 @@ func (s *session) do(ctx context.Context, req Request, resp *Response) error {
 	case Status:
 		return nil
 	case Lock:
-		return s.takeLock(req)
+		return s.takeLock(ctx, req)
 	case Unlock:
 		if err := s.fresh(req.Epoch); err != nil {
 			return err
