@@ -46,10 +46,10 @@ func (s *session) takeLock(ctx context.Context, req Request) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := s.noWriter(standing.Live.Other()); err != nil {
+	if err := s.ours(req.Epoch, req.Owner); err != nil {
 		return err
 	}
-	if err := s.ours(req.Epoch, req.Owner); err != nil {
+	if err := s.endWriters(standing.Live); err != nil {
 		return err
 	}
 	if req.Epoch > standing.Epoch {

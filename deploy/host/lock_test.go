@@ -1,10 +1,7 @@
 package host
 
 import (
-	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"pushtrain/deploy"
@@ -95,36 +92,4 @@ func TestLockIsNotKeptWhenRefused(t *testing.T) {
 	if st := b.must(Request{Do: Lock}).Standing; st.Live != deploy.Yin {
 		t.Errorf("standing = %+v", st)
 	}
-}
-
-func TestLockWaitsForAnOldWriter(t *testing.T) {
-	need(t, "sleep")
-	sleep, err := exec.LookPath("sleep")
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := t.TempDir()
-	put(t, root, map[string]string{"yang/a": "half"})
-	if err := os.Symlink("yin", filepath.Join(root, current)); err != nil {
-		t.Fatal(err)
-	}
-	rsync := filepath.Join(t.TempDir(), "rsync")
-	if err := os.Symlink(sleep, rsync); err != nil {
-		t.Fatal(err)
-	}
-	writer := exec.Command(rsync, "60")
-	writer.Dir = filepath.Join(root, "yang")
-	if err := writer.Start(); err != nil {
-		t.Fatal(err)
-	}
-	a, b := dial(t, root), dial(t, root)
-	resp := a.refused(Request{Do: Lock}, Locked, "an rsync of an earlier rollout is still at work in ")
-	if !strings.Contains(resp.Err, "/yang: ") {
-		t.Errorf("refusal = %q", resp.Err)
-	}
-	if err := writer.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = writer.Wait() // it was killed
-	b.must(Request{Do: Lock})
 }

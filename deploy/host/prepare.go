@@ -34,6 +34,9 @@ func (s *session) prepare(ctx context.Context, req Request, resp *Response) erro
 	if resp.Free, err = s.room(ctx, req.Side, req.Need); err != nil {
 		return err
 	}
+	if err := s.endWriters(st.Live); err != nil {
+		return err
+	}
 	if err := s.remove(sealName(req.Side)); err != nil {
 		return err
 	}

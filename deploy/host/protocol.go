@@ -39,7 +39,7 @@ type Verb string
 const (
 	Hello   Verb = "hello"   // who are you: Version, tools, Standing. Takes nothing
 	Lock    Verb = "lock"    // takes the root's lock for Epoch and keeps Epoch on disk; held until Unlock or the session's end
-	Prepare Verb = "prepare" // checks that Side is idle, drained and has room, and marks it dirty. Answers Ready when it is sealed with Seal already
+	Prepare Verb = "prepare" // checks that Side is idle, drained and has room, and ends the rsyncs in it and marks it dirty. Answers Ready when it is sealed with Seal already
 	Seal    Verb = "seal"    // hashes Side against Tree; seals it, with fsync, when they are equal
 	Flip    Verb = "flip"    // compare-and-swap of the link, read back
 	Status  Verb = "status"  // Standing
@@ -68,6 +68,7 @@ const (
 	Locked   Code = "locked"   // another session holds the lock
 	NotLock  Code = "nolock"   // the verb needs the lock
 	Plain    Code = "plain"    // ROOT/current is not a link
+	Writing  Code = "writing"  // an rsync that is not the caller's is at work in the side
 	Draining Code = "draining" // Standing.Drain says for how long
 	Full     Code = "full"     // not enough room
 	NoRsync  Code = "norsync"  // rsync is missing

@@ -32,6 +32,9 @@ func (s *session) seal(ctx context.Context, req Request, resp *Response) error {
 	if _, err := s.idle(req.Side); err != nil {
 		return err
 	}
+	if err := s.noWriter(req.Side); err != nil {
+		return err
+	}
 	stamps, err := s.prove(ctx, req, resp)
 	if err == nil {
 		err = s.writeJSON(stampsName(req.Side), stamps)
