@@ -74,7 +74,7 @@ func Open(cfg Config) (*Fleet, error) {
 	}
 	owner := newOwner()
 	for l := range f.links {
-		l.ssh, l.owner = f.ssh, owner
+		l.ssh, l.owner, l.open = f.ssh, owner, f.open
 	}
 	return f, nil
 }

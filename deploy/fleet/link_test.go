@@ -17,6 +17,7 @@ func TestIdle(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		l.open = t.Context()
 		defer l.close()
 		there := func() bool {
 			synctest.Wait()
@@ -58,6 +59,52 @@ func TestIdle(t *testing.T) {
 	})
 }
 
+// TestBeat: a lock is kept by nothing but the beat, and it is lost with it.
+func TestBeat(t *testing.T) {
+	root := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		way := func() *link {
+			l, err := Host{Name: "a", Local: true}.link(Stack{Name: "web", Root: root})
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.open = t.Context()
+			return l
+		}
+		a, b := way(), way()
+		defer a.close()
+		defer b.close()
+		if _, _, err := a.fence(t.Context(), lock{epoch: 1, by: "alice"}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		var no *refusal
+		if _, _, err := b.fence(t.Context(), lock{epoch: 2}); !errors.As(err, &no) || no.Code != host.Locked {
+			t.Errorf("the lock of a link that is heard: %v", err)
+		}
+		if err := a.take(t.Context()); err != nil { // a bot that hangs
+			t.Fatal(err)
+		}
+		began := time.Now()
+		for {
+			_, _, err := b.fence(t.Context(), lock{epoch: 2})
+			if err == nil {
+				break
+			}
+			if !errors.As(err, &no) || no.Code != host.Locked || time.Since(began) > 20*time.Second {
+				t.Fatalf("after %s: %v", time.Since(began), err)
+			}
+		}
+		if took := time.Since(began); took < host.Silence-beatEvery {
+			t.Errorf("the lock was lost after %s", took)
+		}
+		a.give()
+		if _, err := a.ask(t.Context(), lock{epoch: 1}, host.Request{Do: host.Status}); !errors.As(err, &no) || no.Code != host.Stale {
+			t.Errorf("the bot that hung goes on: %v", err)
+		}
+	})
+}
+
 // TestStale: a host that has accepted a higher epoch refuses a lower one, and
 // says so at the fence without giving its lock.
 func TestStale(t *testing.T) {
@@ -67,6 +114,7 @@ func TestStale(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		l.open = t.Context()
 		t.Cleanup(l.close)
 		return l
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pushtrain/deploy"
+	"pushtrain/deploy/release"
 )
 
 // Every way to change a sealed side is seen by a lock that is to prove it, also
@@ -107,16 +108,25 @@ func TestProveReadsOnce(t *testing.T) {
 // TestProveTime says what a proof costs where nobody was at the files.
 func TestProveTime(t *testing.T) {
 	need(t, "rsync")
-	root := fast(t)
+	root, dir := fast(t), fast(t)
 	files := map[string]string{}
 	for i := range 10_000 {
 		files[fmt.Sprintf("%03d/%d", i/50, i)] = fmt.Sprint(i)
 	}
-	one := newTree(t, "1", files)
+	put(t, dir, files)
+	m, err := release.Scan(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := tree{deploy.Seal{Release: "1", Digest: m.Digest()}, m, files}
 	p := dial(t, root)
-	p.must(Request{Do: Hello})
 	p.must(Request{Do: Lock})
-	p.ship(root, "", deploy.Yin, one)
+	p.must(prepare(deploy.Yin, one))
+	yin := filepath.Join(root, "yin")
+	if err := errors.Join(os.Remove(yin), os.Rename(dir, yin)); err != nil {
+		t.Fatal(err)
+	}
+	p.must(seal(deploy.Yin, one))
 	took := func(req Request) time.Duration {
 		p.epoch++
 		began := time.Now()
