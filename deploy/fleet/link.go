@@ -102,9 +102,11 @@ func (l *link) later(d time.Duration, do func()) *time.Timer {
 	t = time.AfterFunc(d, func() {
 		select {
 		case l.turn <- struct{}{}:
-			if l.wake == t { // else somebody has come and gone
-				do()
+			if l.wake != t { // somebody has come and gone
+				<-l.turn
+				return
 			}
+			do()
 			l.give()
 		default:
 		}
@@ -217,13 +219,14 @@ func (l *link) fence(ctx context.Context, lk lock) (s deploy.Standing, taken boo
 	}
 	defer l.give()
 	resp, err := l.greet(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return deploy.Standing{}, false, err
-	case resp.Rsync == "":
-		return deploy.Standing{}, false, errors.New("rsync is missing there: install it (Debian: apt-get install rsync)")
-	case resp.Standing.Epoch > lk.epoch:
-		return resp.Standing, true, nil
+	}
+	if err := host.CheckRsync(resp.Rsync); err != nil {
+		return deploy.Standing{}, false, err
+	}
+	if resp.Standing.Epoch > lk.epoch {
+		return resp.Standing, true, nil // it would refuse the lock
 	}
 	resp, err = l.lock(ctx, lk)
 	switch {

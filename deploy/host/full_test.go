@@ -32,7 +32,7 @@ func small(t *testing.T) string {
 // On a full disk nothing is filled or sealed, and a rollback goes through.
 func TestFullDisk(t *testing.T) {
 	need(t, "rsync")
-	root := small(t)
+	root := filepath.Join(small(t), "web")
 	one := newTree(t, "1", map[string]string{"a": "1"})
 	two := newTree(t, "2", map[string]string{"a": "2"})
 	p := dial(t, root)

@@ -67,11 +67,12 @@ const (
 	Stale    Code = "stale"    // Epoch is lower than one that the host has accepted; Lock: or it is that one, and another Owner's
 	Locked   Code = "locked"   // another session holds the lock
 	NotLock  Code = "nolock"   // the verb needs the lock
+	BadRoot  Code = "badroot"  // Hello, Lock: ROOT is no folder that anybody can have meant
 	Plain    Code = "plain"    // ROOT/current is not a link
 	Writing  Code = "writing"  // an rsync that is not the caller's is at work in the side
 	Draining Code = "draining" // Standing.Drain says for how long
 	Full     Code = "full"     // not enough room
-	NoRsync  Code = "norsync"  // rsync is missing
+	NoRsync  Code = "norsync"  // rsync is missing, or too old
 	Differs  Code = "differs"  // the side is not the manifest
 	Unsealed Code = "unsealed" // Flip: the side is not sealed with what was named
 	Moved    Code = "moved"    // Flip: the link is on neither From nor Side

@@ -136,6 +136,11 @@ func (s *session) answer(ctx context.Context, line []byte) Response {
 
 // do carries out req.
 func (s *session) do(ctx context.Context, req Request, resp *Response) error {
+	if req.Do == Hello || req.Do == Lock {
+		if err := s.guard(); err != nil {
+			return err
+		}
+	}
 	if err := s.open(req.Do == Lock && req.Epoch > 0); err != nil {
 		return err
 	}
