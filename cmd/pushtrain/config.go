@@ -59,10 +59,11 @@ type StackConfig struct {
 
 // SourceConfig is where a stack's releases come from.
 type SourceConfig struct {
-	Repo   string   `yaml:"repo"`
-	Branch string   `yaml:"branch"`
-	Build  []string `yaml:"build"` // argv; none = the checkout as it is
-	Tree   string   `yaml:"tree"`  // the folder of the checkout that is the release
+	Repo      string   `yaml:"repo"`
+	Branch    string   `yaml:"branch"`
+	Build     []string `yaml:"build"`      // argv; none = the checkout as it is
+	Tree      string   `yaml:"tree"`       // the folder of the checkout that is the release
+	CaseTwins string   `yaml:"case_twins"` // allow or refuse: paths that differ in nothing but case
 }
 
 // StageConfig is one step of a stack's way to production.
@@ -108,7 +109,7 @@ func defaultConfig() Config {
 
 // defaultStack is the same for each stack.
 func defaultStack() StackConfig {
-	return StackConfig{Source: SourceConfig{Branch: "main", Tree: "."}, Drain: 10 * time.Second, Keep: 10}
+	return StackConfig{Source: SourceConfig{Branch: "main", Tree: ".", CaseTwins: "allow"}, Drain: 10 * time.Second, Keep: 10}
 }
 
 // fillFrom completes a host by what its stack says.

@@ -149,6 +149,9 @@ func checkSource(d *decoder, key string, s SourceConfig) {
 		(path.IsAbs(s.Tree) || slices.Contains(strings.Split(s.Tree, "/"), "..")) {
 		d.problem(key+".tree", "%q must be a folder inside the checkout", s.Tree)
 	}
+	if s.CaseTwins != "allow" && s.CaseTwins != "refuse" {
+		d.problem(key+".case_twins", "%q: write allow or refuse", s.CaseTwins)
+	}
 	checkArgv(d, key+".build", s.Build)
 }
 

@@ -68,7 +68,7 @@ func fleetConfig(cfg Config) fleet.Config {
 	for _, s := range cfg.Stacks {
 		st := fleet.Stack{
 			Name: s.Name, Root: s.Root, Drain: s.Drain, Keep: s.Keep,
-			Source: release.Source{Repo: s.Source.Repo, Branch: s.Source.Branch, Build: s.Source.Build, Tree: s.Source.Tree},
+			Source: release.Source{Repo: s.Source.Repo, Branch: s.Source.Branch, Build: s.Source.Build, Tree: s.Source.Tree, NoTwins: s.Source.CaseTwins == "refuse"},
 		}
 		for _, g := range s.Stages {
 			sg := fleet.Stage{Name: g.Name, Test: g.Test, Check: g.Check, Pull: g.Pull}

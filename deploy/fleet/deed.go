@@ -44,7 +44,7 @@ func (d deed) say(format string, args ...any) {
 func (d deed) do(ctx context.Context, e deploy.Effect) (deploy.Event, error) {
 	switch e := e.(type) {
 	case deploy.Fence:
-		d.lock.epoch = e.Epoch
+		d.lock.epoch, d.lock.prove = e.Epoch, e.Prove
 		return d.fence(ctx)
 	case deploy.Prepare:
 		d.lock.epoch = e.Epoch
@@ -72,8 +72,8 @@ func (d deed) do(ctx context.Context, e deploy.Effect) (deploy.Event, error) {
 func (d deed) fence(ctx context.Context) (deploy.Event, error) {
 	ctx, cancel := d.f.until(ctx, fenceTime+installTime)
 	defer cancel()
-	standing, err := d.l.fence(ctx, d.lock)
-	return deploy.Fenced{Host: d.name, Standing: standing}, err
+	standing, taken, err := d.l.fence(ctx, d.lock)
+	return deploy.Fenced{Host: d.name, Standing: standing, Taken: taken}, err
 }
 
 // prepare fills a side. Every try begins with the host's word that it may be written.

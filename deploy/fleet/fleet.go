@@ -3,6 +3,8 @@ package fleet
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -70,10 +72,18 @@ func Open(cfg Config) (*Fleet, error) {
 	if f.ssh, err = newSSH(cfg.SSHConfig, cfg.Helper); err != nil {
 		return nil, err
 	}
+	owner := newOwner()
 	for l := range f.links {
-		l.ssh = f.ssh
+		l.ssh, l.owner, l.open = f.ssh, owner, f.open
 	}
 	return f, nil
+}
+
+// newOwner returns a name that no other fleet has.
+func newOwner() string {
+	b := make([]byte, 8)
+	_, _ = rand.Read(b) // it never fails: see crypto/rand
+	return hex.EncodeToString(b)
 }
 
 // connect makes the links of all stages.
