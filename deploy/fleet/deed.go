@@ -16,6 +16,7 @@ const tries = 3
 // deed is one effect on one host.
 type deed struct {
 	f    *Fleet
+	r    deploy.Rollout
 	s    *stack
 	l    *link
 	name string
@@ -80,6 +81,9 @@ func (d deed) fence(ctx context.Context) (deploy.Event, error) {
 func (d deed) prepare(ctx context.Context, e deploy.Prepare) error {
 	ctx, cancel := d.f.until(ctx, prepareTime)
 	defer cancel()
+	if err := d.guard(e); err != nil {
+		return err
+	}
 	need, err := d.need(e.Release)
 	if err != nil {
 		return err

@@ -44,10 +44,11 @@ type Fleet struct {
 // stack is a Stack with what it takes to ship it.
 type stack struct {
 	Stack
-	store  *release.Store
-	build  chan struct{} // held by the build that runs
-	stages map[string]Stage
-	links  map[string]map[string]*link // by stage, then host; the same host and root of two stages share one
+	store   *release.Store
+	changes changes       // from what is live to what is shipped
+	build   chan struct{} // held by the build that runs
+	stages  map[string]Stage
+	links   map[string]map[string]*link // by stage, then host; the same host and root of two stages share one
 }
 
 // Open returns the fleet of cfg. It connects to nothing yet.
