@@ -156,7 +156,8 @@ func (b *Bot) askDry(a *ask, by train.Who, e train.Event) {
 
 // askDeploy starts a rollout and, if asked to, stays with it to its end.
 func (b *Bot) askDeploy(a *ask, by train.Who, e train.Event) {
-	last := b.book.Last
+	before, _ := b.running(a.req.Stack)
+	stuck := b.book.Open[before].State == deploy.Stuck
 	if err := b.try(by, e); err != nil {
 		if r, ok := err.(*train.Refusal); ok {
 			b.noteRefusal(by, e, r)
@@ -171,16 +172,16 @@ func (b *Bot) askDeploy(a *ask, by train.Who, e train.Event) {
 		}
 		b.channel("", text)
 	}
-	if b.book.Last == last {
+	id, open := b.running(a.req.Stack)
+	switch {
+	case before != 0 && !stuck && (id == before || !open):
 		b.end(a, ExitDone, nil, "asked the running rollout to stop")
 		return
-	}
-	id := b.book.Last
-	r, open := b.book.Open[id]
-	if !open {
+	case !open:
 		b.end(a, ExitFailed, nil, "it ended at once: see the log")
 		return
 	}
+	r := b.book.Open[id]
 	b.send(a, Reply{Line: fmt.Sprintf("rollout %d", id)})
 	b.send(a, Reply{Line: fmt.Sprintf("%s: %s", r.Target, r.State)})
 	if !a.req.Follow {

@@ -6,7 +6,8 @@ import (
 )
 
 // shipByShell starts a rollout from the shell: for the lane's head train if there
-// is one, and then by its driver or over the gates; else without a train.
+// is one, and then by its driver or over the gates; else without a train. One that
+// was started without a train and is STUCK goes on.
 func (t *turn) shipByShell(e Ship) error {
 	name, err := t.stackNamed(e.Stack)
 	if err != nil {
@@ -19,6 +20,11 @@ func (t *turn) shipByShell(e Ship) error {
 		return refuse("no such stage", "%s has no stage %s", st.Name, e.Stage)
 	case st.Stages[k].External:
 		return refuse("external", "%s of %s is deployed by something else", e.Stage, st.Name)
+	}
+	if run := t.run(st.Name); run != nil && run.Stuck && run.Train == 0 && run.Stage == e.Stage {
+		run.Stuck = false // it has no train whose command could decide it
+		t.emit(GoOn{Stack: st.Name, By: t.by.Nick})
+		return nil
 	}
 	if i := t.HeadOf(st.Name); i >= 0 {
 		tr := t.Queue.Trains[i]
