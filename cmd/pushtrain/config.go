@@ -73,6 +73,8 @@ type StageConfig struct {
 	Test     []string       `yaml:"test"`  // argv, beside the built release
 	Check    []string       `yaml:"check"` // argv, after the flip
 	Watch    map[string]any `yaml:"watch"` // kept as it is
+
+	AfterFlip []string `yaml:"after_flip"` // argv, on each host after each flip there
 }
 
 // HostConfig is a machine of a stage. In the file it may be its name alone.
