@@ -44,7 +44,8 @@ $XDG_CONFIG_HOME/pushtrain/config.yaml or /etc/pushtrain/config.yaml. In state_d
 Package train is the queue and its rules, package deploy what a rollout does
 next; both are pure functions of (state, event) and know nothing of each other.
 deploy/release makes releases out of commits, deploy/host is what runs on a host,
-deploy/fleet reaches hosts by ssh and rsync. bot/store is the journal, bot/irc
+deploy/fleet reaches hosts by ssh and rsync, deploy/webserver is what web servers
+there have to be told. bot/store is the journal, bot/irc
 the channel. Package bot ties them: one goroutine applies, commits, then acts and
 speaks. This package wires it all to a configuration.
 */

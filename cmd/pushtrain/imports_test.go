@@ -24,12 +24,13 @@ var ours = map[string][]string{
 	"deploy/host":            {"deploy", "deploy/release"},
 	"deploy/fleet":           {"deploy", "deploy/host", "deploy/release"},
 	"deploy/fleet/fleettest": nil,
+	"deploy/webserver":       nil,
 	"bot/ircd":               nil,
 	"bot/store":              nil,
 	"bot/irc":                {"train"},
 	"bot/irc/irctest":        nil,
 	"bot":                    {"bot/irc", "bot/store", "deploy", "deploy/fleet", "train"},
-	"cmd/pushtrain":          {"bot", "bot/irc", "bot/ircd", "bot/store", "deploy", "deploy/fleet", "deploy/host", "deploy/release", "train"},
+	"cmd/pushtrain":          {"bot", "bot/irc", "bot/ircd", "bot/store", "deploy", "deploy/fleet", "deploy/host", "deploy/release", "deploy/webserver", "train"},
 }
 
 // owners are the packages that may import a module of others.

@@ -22,6 +22,8 @@ type deed struct {
 	name string
 	lock lock
 	out  func(Line)
+
+	after []string // the stage's AfterFlip
 }
 
 // untouched is a failure of which the host itself said that its link is where it was.
@@ -58,10 +60,7 @@ func (d deed) do(ctx context.Context, e deploy.Effect) (deploy.Event, error) {
 		return d.flip(ctx, e)
 	case deploy.Confirm:
 		d.lock.epoch = e.Epoch
-		ctx, cancel := d.f.until(ctx, confirmTime)
-		defer cancel()
-		resp, err := d.l.ask(ctx, noLock, host.Request{Do: host.Status})
-		return deploy.Confirmed{Host: d.name, Standing: resp.Standing}, err
+		return d.confirm(ctx, e)
 	case deploy.Unlock:
 		ctx, cancel := d.f.until(ctx, confirmTime)
 		defer cancel()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pushtrain/deploy"
+	"pushtrain/deploy/host"
 	"pushtrain/deploy/release"
 )
 
@@ -59,7 +60,7 @@ func (f *Fleet) Do(ctx context.Context, r deploy.Rollout, e deploy.Effect, out f
 		if l == nil {
 			return fail(fmt.Errorf("%s has no host %q", r.Target, name))
 		}
-		d := deed{f: f, r: r, s: s, l: l, name: name, lock: lock{by: r.By}, out: out}
+		d := deed{f: f, r: r, s: s, l: l, name: name, lock: lock{by: r.By}, out: out, after: stage.AfterFlip}
 		done, err = d.do(ctx, e)
 	}
 	if err != nil {
@@ -69,8 +70,8 @@ func (f *Fleet) Do(ctx context.Context, r deploy.Rollout, e deploy.Effect, out f
 }
 
 // failed makes the answer to an effect that was not done.
-func failed(kind deploy.Kind, host string, err error) deploy.Failed {
-	answer := deploy.Failed{Kind: kind, Host: host, Reason: oneLine(err.Error())}
+func failed(kind deploy.Kind, name string, err error) deploy.Failed {
+	answer := deploy.Failed{Kind: kind, Host: name, Reason: oneLine(err.Error())}
 	var no *refusal
 	var command *release.ExecError
 	var rsync *rsyncError
@@ -87,6 +88,9 @@ func failed(kind deploy.Kind, host string, err error) deploy.Failed {
 	}
 	if no != nil {
 		answer.Tail = no.Diff[:min(len(no.Diff), 5)]
+	}
+	if no != nil && no.Code == host.Failed {
+		answer.Tail = no.Said[max(0, len(no.Said)-5):]
 	}
 	return answer
 }
