@@ -55,6 +55,7 @@ type Host struct {
 	Held  bool          // when it was fenced, Side was sealed with the release: nothing has to be sent
 	Step  Kind          // the last effect that was answered well; "" = none
 	Open  Kind          // the effect that is under way; "" = none
+	Spare bool          // it was left out when the others were flipped: it is not flipped back either
 	Moved bool          // its link was moved, or may have been by this rollout, and was not seen back on From
 	Back  bool          // it goes back: Step, Open and Err tell of the way back
 	Fault Kind          // the effect that failed; "" = none
