@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"pushtrain/deploy"
@@ -15,6 +16,7 @@ type Request struct {
 	By       string // the shell user
 	Stack    string
 	Stage    string
+	Host     string // sync: whom
 	Text     string // why, or the text of log
 	Override string // deploy: why the gates are passed over; "" = they hold
 	Period   string // stats: "7d"
@@ -106,6 +108,12 @@ func (b *Bot) onAsk(a *ask) {
 	case "rollback":
 		by.Op = true // who reaches the socket, or the journal's file, is trusted with the way back
 		b.askDeploy(a, by, train.Rollback{Stack: q.Stack, Stage: q.Stage, Why: q.Text})
+	case "sync":
+		if !slices.Contains(b.cfg.Fleets[deploy.Target{Stack: q.Stack, Stage: q.Stage}].Hosts, q.Host) {
+			b.end(a, ExitUsage, nil, fmt.Sprintf("%s/%s has no host %s", q.Stack, q.Stage, q.Host))
+			return
+		}
+		b.askDeploy(a, by, train.Sync{Stack: q.Stack, Stage: q.Stage, Host: q.Host})
 	case "dry-deploy": // a word of its own: a bot that is older must not take it for the deed
 		b.askDry(a, by, train.Ship{Stack: q.Stack, Stage: q.Stage, Override: q.Override})
 	case "dry-rollback":
@@ -171,6 +179,9 @@ func (b *Bot) askDeploy(a *ask, by train.Who, e train.Event) {
 			text += ", over the gates: " + s.Override
 		}
 		b.channel("", text)
+	}
+	if s, ok := e.(train.Sync); ok {
+		b.channel("", fmt.Sprintf("%s brings %s of %s/%s up to date from the shell", b.quietly(by.Nick), s.Host, s.Stack, s.Stage))
 	}
 	id, open := b.running(a.req.Stack)
 	switch {

@@ -22,6 +22,9 @@ func (b *Bot) deed(e train.Effect) {
 		if e.Shipment.Release != "" {
 			s.Ref, s.Release = "", deploy.Release{ID: e.Shipment.Release, Commit: e.Shipment.Commit, Digest: e.Shipment.Digest}
 		}
+		if e.Host != "" {
+			s.Hosts, s.Sync, s.Test, s.MaxQuarantine = []string{e.Host}, true, false, 0
+		}
 		b.begin(s)
 	case train.FlipBack:
 		b.flipBack(e)

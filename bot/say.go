@@ -179,6 +179,9 @@ func (b *Bot) tellArrived(e train.Arrived) {
 
 func (b *Bot) tellLanded(e train.Landed) {
 	at := e.Stack + "/" + e.Stage
+	if e.Host != "" {
+		at = e.Host + " of " + at
+	}
 	took := about(b.now().Sub(e.Began))
 	switch {
 	case e.Outcome == train.OutDone && e.Reason != "":

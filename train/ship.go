@@ -55,6 +55,25 @@ func (t *turn) shipByShell(e Ship) error {
 	return nil
 }
 
+// sync brings a host up to what its stage serves. It ships nothing, so it has no
+// gates but that the stack must be free.
+func (t *turn) sync(e Sync) error {
+	name, err := t.stackNamed(e.Stack)
+	if err != nil {
+		return err
+	}
+	st, _ := t.Rules.Find(name)
+	if err := t.free(nil, []Stack{st}, e.Stage); err != nil {
+		return err
+	}
+	l := t.live(st.Name, e.Stage)
+	if l == nil {
+		return refuse("nothing live", "nothing was shipped to %s/%s yet: there is nothing to bring %s up to", st.Name, e.Stage, e.Host)
+	}
+	t.launch(Deploy{Stack: st.Name, Stage: e.Stage, By: t.by.Nick, Shipment: l.Shipment, Host: e.Host})
+	return nil
+}
+
 // pinned takes over what a train's rollout found out about its commit.
 func (t *turn) pinned(e Pinned) {
 	i := t.find(e.Train)
@@ -83,7 +102,7 @@ func (t *turn) ended(e Ended) {
 		t.Busy = slices.Delete(t.Busy, k, k+1)
 	}
 	i := t.find(run.Train)
-	landed := Landed{Train: run.Train, Stack: e.Stack, Stage: e.Stage, Outcome: e.Outcome, Shipment: e.Shipment, Reason: e.Reason, Driver: run.By, Began: run.Since, Back: run.Back}
+	landed := Landed{Train: run.Train, Stack: e.Stack, Stage: e.Stage, Outcome: e.Outcome, Shipment: e.Shipment, Reason: e.Reason, Driver: run.By, Began: run.Since, Back: run.Back, Host: run.Host}
 	if i >= 0 {
 		landed.Driver = t.Queue.Trains[i].Driver().Nick
 	}
@@ -91,7 +110,7 @@ func (t *turn) ended(e Ended) {
 	if e.Outcome == OutRolledBack && run.Stopped != "" { // .abort came after COMMIT: it meant .rollback (DESIGN §10.8)
 		t.holdBack(e.Stack, run.Stopped, "", nil, &run)
 	}
-	if e.Outcome == OutDone {
+	if e.Outcome == OutDone && run.Host == "" {
 		t.serves(run, e)
 	}
 	if i >= 0 {

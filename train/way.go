@@ -152,7 +152,7 @@ func (t *turn) depart(i int, stage, override string) error {
 
 func (t *turn) launch(d Deploy) {
 	d.Shipment.Green = nil
-	t.Busy = append(t.Busy, Run{Stack: d.Stack, Stage: d.Stage, Train: d.Train, By: d.By, Since: t.at})
+	t.Busy = append(t.Busy, Run{Stack: d.Stack, Stage: d.Stage, Train: d.Train, By: d.By, Since: t.at, Host: d.Host})
 	t.emit(d)
 }
 
