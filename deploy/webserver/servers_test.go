@@ -133,7 +133,7 @@ func (r *started) urls(u setup, pause time.Duration) {
 		r.fast, r.slow = []string{"http://" + r.addr + "/fast.html"}, []string{"http://" + r.addr + "/slow.html"}
 		return
 	}
-	for _, page := range []string{"page.php", "path.php"} {
+	for _, page := range []string{"page.php", "path.php", ""} {
 		url := "http://" + r.addr + "/" + page
 		r.fast = append(r.fast, url)
 		r.slow = append(r.slow, fmt.Sprintf("%s?pause=%d", url, pause.Milliseconds()))

@@ -83,14 +83,17 @@ func pages(t testing.TB, dir, release string) {
 	write(t, dir+"/reset.php", "<?php opcache_reset();\n")
 	write(t, dir+"/fast.html", fast.String())
 	write(t, dir+"/slow.html", slow.String())
-	// Half of the files come through the request's DOCUMENT_ROOT, half from beside the page.
-	write(t, dir+"/page.php", `<?php
-echo '`+release+`', "\n";
-for ($i = 0; $i < `+fmt.Sprint(includes)+`; $i++) {
+	// Half of the files come through the request's DOCUMENT_ROOT, half from beside the
+	// page. As index.php it is what servers find by a lookup of their own.
+	page := `<?php
+echo '` + release + `', "\n";
+for ($i = 0; $i < ` + fmt.Sprint(includes) + `; $i++) {
 	usleep(1000 * ($_GET['pause'] ?? 0));
 	include ($i % 2 ? __DIR__ : $_SERVER['DOCUMENT_ROOT'])."/parts/$i.php";
 }
-`)
+`
+	write(t, dir+"/page.php", page)
+	write(t, dir+"/index.php", page)
 	// All come through include_path, which names the link.
 	write(t, dir+"/path.php", `<?php
 echo '`+release+`', "\n";
