@@ -127,10 +127,11 @@ func (d deed) manifest(r deploy.Release) (deploy.Manifest, error) {
 // It waits for the last readers of the side.
 func (d deed) admit(ctx context.Context, e deploy.Prepare, need host.Need) (bool, error) {
 	seal := deploy.Seal{Release: e.Release.ID, Digest: e.Release.Digest, Epoch: e.Epoch}
+	late := time.Now().Add(d.l.drain + drainSlack)
 	for {
 		resp, err := d.l.ask(ctx, d.lock, host.Request{Do: host.Prepare, Side: e.Side, Seal: seal, Need: need})
 		var no *refusal
-		if !errors.As(err, &no) || no.Code != host.Draining {
+		if !errors.As(err, &no) || no.Code != host.Draining || time.Now().After(late) {
 			return resp.Ready, err
 		}
 		wait := max(no.Standing.Drain, 10*time.Millisecond)

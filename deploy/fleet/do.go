@@ -17,6 +17,7 @@ const (
 	fenceTime   = 20 * time.Second
 	installTime = 2 * time.Minute // to put the helper on a host, on top of that
 	prepareTime = time.Hour       // rsync gives up by itself after 30 s without a byte
+	drainSlack  = time.Minute     // how much longer than its drain a side is waited for
 	verifyTime  = 10 * time.Minute
 	flipTime    = 5 * time.Second
 	confirmTime = 10 * time.Second
@@ -93,15 +94,6 @@ func failed(kind deploy.Kind, name string, err error) deploy.Failed {
 		answer.Tail = no.Said[max(0, len(no.Said)-5):]
 	}
 	return answer
-}
-
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 func (f *Fleet) build(ctx context.Context, s *stack, e deploy.Build, out func(Line)) (deploy.Event, error) {

@@ -146,7 +146,18 @@ func (l *link) try(ctx context.Context, lk lock, req host.Request) (host.Respons
 
 // call sends one request; a session that is lost is gone.
 func (l *link) call(ctx context.Context, req host.Request) (host.Response, error) {
+	if d := answerTime(req.Do); d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, d, lateError(d))
+		defer cancel()
+	}
 	resp, err := l.s.call(ctx, req)
+	if err == nil {
+		if err = vet(&resp, l.drain); err != nil {
+			l.s.kill()
+			err = lostError{err}
+		}
+	}
 	if err != nil {
 		l.drop()
 	}
@@ -224,6 +235,9 @@ func (l *link) fence(ctx context.Context, lk lock) (s deploy.Standing, taken boo
 	}
 	if err := host.CheckRsync(resp.Rsync); err != nil {
 		return deploy.Standing{}, false, err
+	}
+	if gap := resp.Standing.Epoch - min(resp.Standing.Epoch, lk.epoch); gap > epochGap { // all rollouts to come would have to go beyond it, on every host
+		return deploy.Standing{}, false, fmt.Errorf("it says that it has accepted epoch %d, and this rollout has %d: there can't have been as many; look at %s/.pushtrain/epoch there", resp.Standing.Epoch, lk.epoch, l.root)
 	}
 	if resp.Standing.Epoch > lk.epoch {
 		return resp.Standing, true, nil // it would refuse the lock
