@@ -87,7 +87,7 @@ func (t *turn) again(s State) {
 	}
 	t.raise()
 	t.lock()
-	if t.r.Checks != NoJob {
+	if t.r.Checks != NoJob && t.r.Checks != JobFailed { // a no stands: see forward
 		t.r.Checks = JobWaiting
 	}
 }
