@@ -23,7 +23,7 @@ func (b *Bot) deed(e train.Effect) {
 			s.Ref, s.Release = "", deploy.Release{ID: e.Shipment.Release, Commit: e.Shipment.Commit, Digest: e.Shipment.Digest}
 		}
 		if e.Host != "" {
-			s.Hosts, s.Sync, s.Test, s.MaxQuarantine = []string{e.Host}, true, false, 0
+			s.Hosts, s.Sync, s.Test, s.Check, s.MaxQuarantine = []string{e.Host}, true, false, false, 0
 		}
 		b.begin(s)
 	case train.FlipBack:
