@@ -19,6 +19,7 @@ import (
 const (
 	lineMax  = 1000    // bytes of a line that is shown or kept
 	diffMax  = 10      // lines of host.Response.Diff
+	saidMax  = 40      // lines of host.Response.Said: as many as an honest host sends
 	epochGap = 1 << 32 // rollouts that another pushtrain can't have made on top of ours
 )
 
@@ -41,6 +42,10 @@ func vet(resp *host.Response, drain time.Duration) error {
 	resp.Diff = resp.Diff[:min(len(resp.Diff), diffMax)]
 	for i, line := range resp.Diff {
 		resp.Diff[i] = oneLine(line)
+	}
+	resp.Said = resp.Said[max(0, len(resp.Said)-saidMax):]
+	for i, line := range resp.Said {
+		resp.Said[i] = oneLine(line)
 	}
 	s := &resp.Standing
 	if s.Live != "" && s.Live != deploy.Yin && s.Live != deploy.Yang {

@@ -30,15 +30,18 @@ func TestVet(t *testing.T) {
 	evil := host.Response{Err: codes + strings.Repeat("é", 5000), Code: host.Code(codes), Rsync: codes, Hostname: codes,
 		Standing: deploy.Standing{Sides: map[deploy.Side]deploy.Seal{deploy.Yin: seal, "yon": seal, deploy.Yang: {Release: codes, Digest: seal.Digest}}, Drain: 1 << 62}}
 	for range 1000 {
-		evil.Diff = append(evil.Diff, codes)
+		evil.Diff, evil.Said = append(evil.Diff, codes), append(evil.Said, codes)
 	}
 	if err := vet(&evil, time.Second); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range append(evil.Diff, evil.Err, string(evil.Code), evil.Rsync, evil.Hostname) {
+	for _, s := range append(append(evil.Diff, evil.Said...), evil.Err, string(evil.Code), evil.Rsync, evil.Hostname) {
 		if !utf8.ValidString(s) || len(s) > lineMax+len("…") || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Errorf("%q goes on", s)
 		}
+	}
+	if len(evil.Said) != saidMax {
+		t.Errorf("%d lines of a command go on", len(evil.Said))
 	}
 	if len(evil.Diff) != diffMax || len(evil.Standing.Sides) != 1 || evil.Standing.Sides[deploy.Yin] != seal || evil.Standing.Drain != time.Second {
 		t.Errorf("%d lines, %+v go on", len(evil.Diff), evil.Standing)
@@ -120,7 +123,7 @@ func TestDrainsForEver(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.close()
-		l.epoch, l.s = 7, scripted(func(in io.Reader, out io.Writer) {
+		l.open, l.epoch, l.s = t.Context(), 7, scripted(func(in io.Reader, out io.Writer) {
 			buf := make([]byte, 64<<10)
 			for n := 1; ; n++ {
 				if _, err := in.Read(buf); err != nil {

@@ -160,7 +160,7 @@ func TestHostile(t *testing.T) {
 			began := time.Now()
 			e := r.ship(c.want, c.why)
 			runtime.ReadMemStats(&after)
-			t.Logf("%s after %s, %d KiB more: %s", e.Outcome, time.Since(began).Round(time.Millisecond), int64(after.Sys-before.Sys)>>10, e.Reason)
+			t.Logf("%s after %s, %d KiB more, %d KiB allocated in all: %s", e.Outcome, time.Since(began).Round(time.Millisecond), int64(after.Sys-before.Sys)>>10, (after.TotalAlloc-before.TotalAlloc)>>10, e.Reason)
 			// Sys never shrinks: it is the most that there was.
 			if grown := int64(after.Sys - before.Sys); grown > 16<<20 {
 				t.Errorf("it took %d MiB", grown>>20)
