@@ -194,6 +194,8 @@ func (b *Bot) tellLanded(e train.Landed) {
 		b.channel("", fmt.Sprintf("%s: %s stopped, nothing live was touched: %s", b.ping(e.Driver), at, e.Reason))
 	case e.Outcome == train.OutRolledBack:
 		b.channel("", fmt.Sprintf("%s: %s was flipped back, it serves what it served before: %s", b.ping(e.Driver), at, e.Reason))
+	case e.Back:
+		b.channel("", fmt.Sprintf("%s: the way back of %s is STUCK, its hosts differ: %s. `.rollback %s` tries again", b.ping(e.Driver), at, e.Reason, e.Stack))
 	default:
 		b.channel("", fmt.Sprintf("%s: %s is STUCK, its hosts differ: %s. `.rollback %s` goes back, `.%s` goes on", b.ping(e.Driver), at, e.Reason, e.Stack, e.Stage))
 	}

@@ -7,7 +7,7 @@ import (
 
 // shipByShell starts a rollout from the shell: for the lane's head train if there
 // is one, and then by its driver or over the gates; else without a train. One that
-// was started without a train and is STUCK goes on.
+// is STUCK, and has no train or none any more, goes on.
 func (t *turn) shipByShell(e Ship) error {
 	name, err := t.stackNamed(e.Stack)
 	if err != nil {
@@ -21,8 +21,8 @@ func (t *turn) shipByShell(e Ship) error {
 	case st.Stages[k].External:
 		return refuse("external", "%s of %s is deployed by something else", e.Stage, st.Name)
 	}
-	if run := t.run(st.Name); run != nil && run.Stuck && run.Train == 0 && run.Stage == e.Stage {
-		run.Stuck = false // it has no train whose command could decide it
+	if run := t.run(st.Name); run != nil && run.Stuck && t.find(run.Train) < 0 && run.Stage == e.Stage {
+		run.Stuck = false // there is no train whose command could decide it
 		t.emit(GoOn{Stack: st.Name, By: t.by.Nick})
 		return nil
 	}
@@ -283,6 +283,10 @@ func (t *turn) rollback(e Rollback) error {
 		return refuse("nothing live", "nothing was shipped to %s%s yet: there is nothing to take back", stack, strings.TrimSuffix("/"+stage, "/"))
 	case !t.mayRollback(stack, l) && !(running && t.mayStop(*run)):
 		return refuse("not aboard", "%s serves what %s shipped: those riders, the riders of the lane's head (%s), and ops can roll it back", stack, shippers(l), t.headNames(stack))
+	case run != nil && run.Back && run.Stuck:
+		run.Stuck = false // to try again is all that can be meant
+		t.emit(GoOn{Stack: stack, By: t.by.Nick})
+		return nil
 	case run != nil && run.Back:
 		return refuse("busy", "%s/%s is being rolled back already, by %s since %s", stack, run.Stage, run.By, clock(run.Since))
 	}

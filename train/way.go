@@ -195,7 +195,7 @@ func (t *turn) free(tr *Train, todo []Stack, stage string) error {
 		case run == nil:
 		case run.Stuck && tr != nil && run.Train == tr.ID && run.Stage == stage:
 			continue // the stage's command decides STUCK: see depart
-		case run.Stuck && run.Train == 0:
+		case run.Stuck && t.find(run.Train) < 0:
 			return refuse("stuck", "%s/%s is STUCK since %s, its hosts differ: `.rollback %[1]s` goes back, `pushtrain deploy %[1]s %[2]s` goes on", run.Stack, run.Stage, clock(run.Since))
 		case run.Stuck:
 			return refuse("stuck", "%s/%s is STUCK since %s, its hosts differ: `.rollback %s` or `.%s` by that train decides", run.Stack, run.Stage, clock(run.Since), run.Stack, run.Stage)
