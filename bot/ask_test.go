@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pushtrain/bot/irc"
+	"pushtrain/deploy"
 )
 
 // TestAnswerAfterCommit: neither the shell nor the channel hears of what is not on the disk.
@@ -31,6 +32,29 @@ func TestAnswerAfterCommit(t *testing.T) {
 		}
 		if said := s.chat.take(); len(said) > 0 {
 			t.Errorf("the channel heard %q", said)
+		}
+	})
+}
+
+// TestEndsWithoutJournal: a bot that can't write its journal ends at once, also
+// while a build is under way that takes for ever; the next one takes over from it.
+func TestEndsWithoutJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		if err := s.ensure(); err != nil {
+			t.Fatal(err)
+		}
+		s.see(irc.Said{From: s.here("alice"), Text: ".join; .princess"})
+		synctest.Wait()
+		if !s.fleet.waits(deploy.Target{Stack: "web", Stage: "princess"}) {
+			t.Fatal("no build is under way")
+		}
+		if err := s.store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s.see(irc.Said{From: s.here("bob"), Text: ".join"})
+		if err := <-s.errs; err == nil {
+			t.Error("the bot goes on without its journal")
 		}
 	})
 }

@@ -183,12 +183,15 @@ func (b *Bot) Deliver(ctx context.Context, events <-chan irc.Event) {
 	}
 }
 
-// Run owns the bot's state until ctx ends. Then it waits for the effects under
-// way; what becomes of their rollouts is decided at the next start.
+// Run owns the bot's state until ctx ends, or the journal can't be written any
+// more. Then it calls off the effects under way and waits for them; what becomes of
+// their rollouts is decided at the next start.
 func (b *Bot) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
 	b.ctx = ctx
 	defer b.runs.close()
 	defer b.jobs.Wait()
+	defer stop()
 	b.commands = Commands(b.cfg.Rules)
 	if err := b.start(); err != nil {
 		return err
