@@ -204,7 +204,7 @@ func (s *session) open(create bool) error {
 		s.root = nil
 	}
 	if create {
-		if err := os.MkdirAll(s.path, 0o755); err != nil {
+		if err := makeRoot(s.path); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -14,6 +15,26 @@ import (
 
 // state is the folder in ROOT that holds what the host keeps.
 const state = ".pushtrain"
+
+// makeRoot makes the folder path, and what is missing above it. It is on disk when it
+// returns: what is synced in a folder is lost with the folder's own name.
+func makeRoot(path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	above := filepath.Dir(path)
+	if err := makeRoot(above); err != nil {
+		return err
+	}
+	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	d, err := os.Open(above)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
 
 // write puts b in place of the state file name: all of it, or the old one stays.
 // It is on disk when it returns.
