@@ -156,8 +156,7 @@ func (h *Hosts) Stop(name string) {
 	}
 	delete(h.run, name)
 	_ = syscall.Kill(h.pid(cmd), syscall.SIGKILL) // the namespace's init: the kernel ends the rest
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait() // it was killed
+	_ = cmd.Wait()                                // unshare ends when it has gone, and its port with it
 }
 
 // Hang freezes a host: connections are taken by the kernel, then nothing answers.
