@@ -74,7 +74,8 @@ type StageConfig struct {
 	Check    []string       `yaml:"check"` // argv, after the flip
 	Watch    map[string]any `yaml:"watch"` // kept as it is
 
-	AfterFlip []string `yaml:"after_flip"` // argv, on each host after each flip there
+	BeforeFlip []string `yaml:"before_flip"` // argv, on each host that is about to flip
+	AfterFlip  []string `yaml:"after_flip"`  // argv, on each host after each flip there
 }
 
 // HostConfig is a machine of a stage. In the file it may be its name alone.

@@ -105,6 +105,7 @@ func checkStage(d *decoder, key string, g StageConfig) {
 	}
 	checkArgv(d, key+".test", g.Test)
 	checkArgv(d, key+".check", g.Check)
+	checkArgv(d, key+".before_flip", g.BeforeFlip)
 	checkArgv(d, key+".after_flip", g.AfterFlip)
 	for i, h := range g.Hosts {
 		at := slices.IndexFunc(g.Hosts, func(o HostConfig) bool { return o.Name == h.Name })
