@@ -54,7 +54,7 @@ bench: packages-test
 	$(GO) test -count=1 -timeout 40m -run '^TestFigures$$' -v -figures ./cmd/pushtrain
 
 # The parts of the soak, by name: what `go test` is told.
-SOAK_mixed := -parallel 3 -run '^(TestMixed|TestWarmCache)$$' ./deploy/webserver -soak $(CURDIR)/.soak/mixed
+SOAK_mixed := -parallel 6 -run '^(TestMixed|TestWarmCache|TestForget)$$' ./deploy/webserver -soak $(CURDIR)/.soak/mixed
 PARTS := mixed
 
 soak: packages-soak

@@ -59,7 +59,7 @@ var setups = []setup{
 	{name: "Apache + php-fpm", conf: "apache-fpm", fpm: true, run: runApache, need: [][2]string{{modules + "mod_lua.so", "apache2-bin"}, {"php-fpm8.2", "php8.2-fpm"}},
 		pin: [2]string{"LuaHookTranslateName", "# LuaHookTranslateName"}},
 	{name: "Caddy + php-fpm", conf: "caddy", fpm: true, run: runCaddy, need: [][2]string{{"caddy", "caddy"}, {"php-fpm8.2", "php8.2-fpm"}},
-		pin: [2]string{"resolve_root_symlink", ""}},
+		pin: [2]string{"    resolve_root_symlink\n", ""}},
 }
 
 // php reports whether PHP makes the pages.
@@ -90,7 +90,7 @@ func (u setup) start(t testing.TB, s *site, k knobs) *started {
 	}
 	files, err := webserver.Config(u.conf, webserver.Site{
 		Root: s.root, Listen: listen, FPM: r.fpm, Lua: filepath.Join(dir, "pin.lua"), Prepend: filepath.Join(dir, "prepend.php"),
-		Reload: filepath.Join(dir, "reload.sh"), Side: filepath.Join(dir, "side.conf"),
+		Forget: filepath.Join(dir, "forget.php"), Reload: filepath.Join(dir, "reload.sh"), Side: filepath.Join(dir, "side.conf"),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -127,13 +127,18 @@ func (u setup) start(t testing.TB, s *site, k knobs) *started {
 	return r
 }
 
+// forgets gives the site the before_flip that the configuration speaks of.
+func (r *started) forgets(s *site) {
+	write(r.t, s.before(), "curl -fsS http://"+r.addr+"/pushtrain-forget\n")
+}
+
 // urls are the pages to ask for.
 func (r *started) urls(u setup, pause time.Duration) {
 	if !u.php() {
 		r.fast, r.slow = []string{"http://" + r.addr + "/fast.html"}, []string{"http://" + r.addr + "/slow.html"}
 		return
 	}
-	for _, page := range []string{"page.php", "path.php"} {
+	for _, page := range []string{"page.php", "path.php", ""} {
 		url := "http://" + r.addr + "/" + page
 		r.fast = append(r.fast, url)
 		r.slow = append(r.slow, fmt.Sprintf("%s?pause=%d", url, pause.Milliseconds()))
@@ -257,7 +262,7 @@ func runNginx(t testing.TB, r *started, p parts) {
 func runApache(t testing.TB, r *started, p parts) {
 	var load strings.Builder
 	add := func(name, file string) { fmt.Fprintf(&load, "LoadModule %s_module %s%s\n", name, modules, file) }
-	for _, m := range []string{"authz_core", "dir", "lua"} {
+	for _, m := range []string{"authz_core", "authz_host", "dir", "alias", "lua"} {
 		add(m, "mod_"+m+".so")
 	}
 	if strings.Contains(p.site, "proxy:") {

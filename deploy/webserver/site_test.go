@@ -30,22 +30,20 @@ type flip struct {
 	release string
 }
 
-// newSite makes a site. Its after_flip, if it is to have one, is a script that does nothing yet.
-func newSite(t testing.TB, drain time.Duration, after bool) *site {
+// newSite makes a site. Its before_flip and its after_flip are scripts that do nothing yet.
+func newSite(t testing.TB, drain time.Duration) *site {
 	t.Helper()
 	need(t, "git", "git")
 	need(t, "rsync", "rsync")
+	need(t, "curl", "curl")
 	program, err := build()
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := openDir(t)
 	s := &site{t: t, program: program, dir: dir, root: filepath.Join(dir, "web"), config: filepath.Join(dir, "config.yaml")}
-	stage := ""
-	if after {
-		stage = fmt.Sprintf(", after_flip: [sh, %q]", s.after())
-		write(t, s.after(), "exit 0\n")
-	}
+	write(t, s.before(), "exit 0\n")
+	write(t, s.after(), "exit 0\n")
 	write(t, s.config, fmt.Sprintf(`
 irc: {server: "127.0.0.1:1", tls: false, channel: "#push"}
 state_dir: %q
@@ -55,16 +53,17 @@ stacks:
     drain: %s
     source: {repo: %q}
     stages:
-      - {name: prod, hosts: [{name: here, local: true}]%s}
-`, filepath.Join(dir, "state"), s.root, drain, s.repo(), stage))
+      - {name: prod, hosts: [{name: here, local: true}], before_flip: [sh, %q], after_flip: [sh, %q]}
+`, filepath.Join(dir, "state"), s.root, drain, s.repo(), s.before(), s.after()))
 	must(t, dir, "git", "init", "-q", "-b", "main", s.repo())
 	return s
 }
 
 func (s *site) repo() string { return filepath.Join(s.dir, "repo") }
 
-// after is the script of its after_flip.
-func (s *site) after() string { return filepath.Join(s.dir, "after.sh") }
+// before and after are the scripts of its before_flip and after_flip.
+func (s *site) before() string { return filepath.Join(s.dir, "before.sh") }
+func (s *site) after() string  { return filepath.Join(s.dir, "after.sh") }
 
 // pages writes a release's pages, all of whose parts print release, to dir.
 func pages(t testing.TB, dir, release string) {
@@ -83,14 +82,17 @@ func pages(t testing.TB, dir, release string) {
 	write(t, dir+"/reset.php", "<?php opcache_reset();\n")
 	write(t, dir+"/fast.html", fast.String())
 	write(t, dir+"/slow.html", slow.String())
-	// Half of the files come through the request's DOCUMENT_ROOT, half from beside the page.
-	write(t, dir+"/page.php", `<?php
-echo '`+release+`', "\n";
-for ($i = 0; $i < `+fmt.Sprint(includes)+`; $i++) {
+	// Half of the files come through the request's DOCUMENT_ROOT, half from beside the
+	// page. As index.php it is what servers find by a lookup of their own.
+	page := `<?php
+echo '` + release + `', "\n";
+for ($i = 0; $i < ` + fmt.Sprint(includes) + `; $i++) {
 	usleep(1000 * ($_GET['pause'] ?? 0));
 	include ($i % 2 ? __DIR__ : $_SERVER['DOCUMENT_ROOT'])."/parts/$i.php";
 }
-`)
+`
+	write(t, dir+"/page.php", page)
+	write(t, dir+"/index.php", page)
 	// All come through include_path, which names the link.
 	write(t, dir+"/path.php", `<?php
 echo '`+release+`', "\n";
