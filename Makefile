@@ -1,7 +1,7 @@
 # make demo    the main job, on loopback; ARGS="--play=no --for 60s" go to `pushtrain demo`
 # make test    every test, with all that they need
 # make bench   the figures
-# make soak    long runs with full counts: PART=mixed; one that is cut off goes on where it was
+# make soak    long runs with full counts: PART=sim or mixed, each under an hour
 # make build   bin/pushtrain
 
 SHELL := /bin/bash
@@ -25,6 +25,7 @@ demo: packages-demo build
 
 test: packages-test lint
 	$(GO) test -race -timeout 8m ./...
+	$(GO) test -run '^TestSeeds$$' ./deploy/sim -seeds 20000
 	@$(MAKE) --no-print-directory fuzz
 
 # The checks that need no running parts.
@@ -51,11 +52,12 @@ fuzz:
 
 bench: packages-test
 	$(GO) test -run '^$$' -bench . -benchmem ./train ./bot/store
-	$(GO) test -count=1 -timeout 40m -run '^TestFigures$$' -v -figures ./cmd/pushtrain
+	$(GO) test -count=1 -timeout 40m -run '^TestFigures$$' -v ./cmd/pushtrain -figures
 
 # The parts of the soak, by name: what `go test` is told.
 SOAK_mixed := -parallel 6 -run '^(TestMixed|TestWarmCache|TestForget)$$' ./deploy/webserver -soak $(CURDIR)/.soak/mixed
-PARTS := mixed
+SOAK_sim := -run '^TestSeeds$$' ./deploy/sim -seeds 1000000
+PARTS := sim mixed
 
 soak: packages-soak
 	@[ -n '$(filter $(PARTS),$(PART))' ] || { echo 'make soak PART=…: one of $(PARTS)'; exit 2; }

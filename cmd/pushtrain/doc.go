@@ -7,6 +7,7 @@ topic, and the deploy engine behind it.
 	pushtrain init | check            write a configuration; read it and say all that is wrong with it
 	pushtrain deploy STACK STAGE      a rollout from the shell
 	pushtrain rollback STACK STAGE    flips it back
+	pushtrain sync STACK STAGE HOST   brings one host up to what its stage serves
 	pushtrain abort | hold | unhold | log
 	pushtrain status | queue | stats  what the bot knows
 	pushtrain restore FILE            takes up the journal from a copy

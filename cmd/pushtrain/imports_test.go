@@ -15,10 +15,11 @@ import (
 )
 
 // ours is what each package may import of this module: the arrows of the design.
-// Packages that only tests import (fleettest, irctest) are not in anyone's list.
+// Packages that only tests import (fleettest, irctest, sim) are not in anyone's list.
 var ours = map[string][]string{
 	"train":                  nil,
 	"deploy":                 nil,
+	"deploy/sim":             {"deploy", "deploy/host"},
 	"deploy/release":         {"deploy"},
 	"deploy/host":            {"deploy", "deploy/release"},
 	"deploy/fleet":           {"deploy", "deploy/host", "deploy/release"},

@@ -35,6 +35,7 @@ type Stage struct {
 	Hosts []Host
 	Test  []string // argv, run in the checkout; empty = there are no tests
 	Check []string // argv, run in the checkout on this machine after the flip; empty = there is none
+	Pull  []string // argv, run likewise with PUSHTRAIN_HOST: takes that host out of the pool
 
 	// BeforeFlip and AfterFlip are argv, run on every host, in its root; empty = there
 	// is none. They have host.HookTime, and may be run more than once. BeforeFlip is the

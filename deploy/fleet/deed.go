@@ -16,6 +16,7 @@ const tries = 3
 // deed is one effect on one host.
 type deed struct {
 	f    *Fleet
+	r    deploy.Rollout
 	s    *stack
 	l    *link
 	name string
@@ -46,7 +47,7 @@ func (d deed) say(format string, args ...any) {
 func (d deed) do(ctx context.Context, e deploy.Effect) (deploy.Event, error) {
 	switch e := e.(type) {
 	case deploy.Fence:
-		d.lock.epoch = e.Epoch
+		d.lock.epoch, d.lock.prove = e.Epoch, e.Prove
 		return d.fence(ctx)
 	case deploy.Prepare:
 		d.lock.epoch = e.Epoch
@@ -75,14 +76,17 @@ func (d deed) do(ctx context.Context, e deploy.Effect) (deploy.Event, error) {
 func (d deed) fence(ctx context.Context) (deploy.Event, error) {
 	ctx, cancel := d.f.until(ctx, fenceTime+installTime)
 	defer cancel()
-	standing, err := d.l.fence(ctx, d.lock)
-	return deploy.Fenced{Host: d.name, Standing: standing}, err
+	standing, taken, err := d.l.fence(ctx, d.lock)
+	return deploy.Fenced{Host: d.name, Standing: standing, Taken: taken}, err
 }
 
 // prepare fills a side. Every try begins with the host's word that it may be written.
 func (d deed) prepare(ctx context.Context, e deploy.Prepare) error {
 	ctx, cancel := d.f.until(ctx, prepareTime)
 	defer cancel()
+	if err := d.guard(e); err != nil {
+		return err
+	}
 	need, err := d.need(e.Release)
 	if err != nil {
 		return err
@@ -127,10 +131,11 @@ func (d deed) manifest(r deploy.Release) (deploy.Manifest, error) {
 // It waits for the last readers of the side.
 func (d deed) admit(ctx context.Context, e deploy.Prepare, need host.Need) (bool, error) {
 	seal := deploy.Seal{Release: e.Release.ID, Digest: e.Release.Digest, Epoch: e.Epoch}
+	late := time.Now().Add(d.l.drain + drainSlack)
 	for {
 		resp, err := d.l.ask(ctx, d.lock, host.Request{Do: host.Prepare, Side: e.Side, Seal: seal, Need: need})
 		var no *refusal
-		if !errors.As(err, &no) || no.Code != host.Draining {
+		if !errors.As(err, &no) || no.Code != host.Draining || time.Now().After(late) {
 			return resp.Ready, err
 		}
 		wait := max(no.Standing.Drain, 10*time.Millisecond)

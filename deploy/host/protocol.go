@@ -7,7 +7,7 @@ import (
 )
 
 // Version is the protocol's. A session whose Hello does not answer it is not used.
-const Version = 1
+const Version = 2
 
 // Request is one line of JSON to `pushtrain host`. Exactly one Response with the
 // same N comes back for each, in order.
@@ -17,7 +17,7 @@ type Request struct {
 	Epoch uint64           `json:",omitempty"` // every verb but Hello and Status carries it; one that is lower than the host's is refused for good
 	Stack string           `json:",omitempty"` // Lock: for the message of who holds it
 	By    string           `json:",omitempty"` // Lock: likewise
-	Owner string           `json:",omitempty"` // Lock: who uses the epoch; the same epoch of another one is refused
+	Owner string           `json:",omitempty"` // Lock: who uses the epoch, up to 16 hex digits; the same epoch of another one is refused
 	Prove bool             `json:",omitempty"` // Lock: a side with a file that was changed since it was sealed is sealed no more
 	Side  deploy.Side      `json:",omitempty"` // Prepare, Seal, Flip: the side to fill, seal, flip to; Before, After: the one that was filled, that is live
 	From  deploy.Side      `json:",omitempty"` // Flip: the side that must be live now; "" = there is no link yet
@@ -40,7 +40,7 @@ type Verb string
 const (
 	Hello   Verb = "hello"   // who are you: Version, tools, Standing. Takes nothing
 	Lock    Verb = "lock"    // takes the root's lock for Epoch and keeps Epoch on disk; held until Unlock or the session's end
-	Prepare Verb = "prepare" // checks that Side is idle, drained and has room, and marks it dirty. Answers Ready when it is sealed with Seal already
+	Prepare Verb = "prepare" // checks that Side is idle, drained and has room, and ends the rsyncs in it and marks it dirty. Answers Ready when it is sealed with Seal already
 	Seal    Verb = "seal"    // hashes Side against Tree; seals it, with fsync, when they are equal
 	Flip    Verb = "flip"    // compare-and-swap of the link, read back
 	Before  Verb = "before"  // runs Argv in ROOT, if Side is sealed with Seal and not live; may be asked more than once
@@ -68,13 +68,15 @@ type Response struct {
 type Code string
 
 const (
-	Stale    Code = "stale"    // Epoch is lower than one that the host has accepted
+	Stale    Code = "stale"    // Epoch is lower than one that the host has accepted; Lock: or it is that one, and another Owner's
 	Locked   Code = "locked"   // another session holds the lock
 	NotLock  Code = "nolock"   // the verb needs the lock
+	BadRoot  Code = "badroot"  // Hello, Lock: ROOT is no folder that anybody can have meant
 	Plain    Code = "plain"    // ROOT/current is not a link
+	Writing  Code = "writing"  // an rsync that is not the caller's is at work in the side
 	Draining Code = "draining" // Standing.Drain says for how long
 	Full     Code = "full"     // not enough room
-	NoRsync  Code = "norsync"  // rsync is missing
+	NoRsync  Code = "norsync"  // rsync is missing, or too old
 	Differs  Code = "differs"  // the side is not the manifest
 	Unsealed Code = "unsealed" // Flip: the side is not sealed with what was named
 	Moved    Code = "moved"    // Flip: the link is on neither From nor Side

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -33,6 +32,9 @@ func (s *session) seal(ctx context.Context, req Request, resp *Response) error {
 	if _, err := s.idle(req.Side); err != nil {
 		return err
 	}
+	if err := s.noWriter(req.Side); err != nil {
+		return err
+	}
 	stamps, err := s.prove(ctx, req, resp)
 	if err == nil {
 		err = s.writeJSON(stampsName(req.Side), stamps)
@@ -55,14 +57,7 @@ func (s *session) prove(ctx context.Context, req Request, resp *Response) (relea
 	if !there {
 		return nil, refuse(Differs, "%s/%s does not exist: it was never filled", s.path, req.Side)
 	}
-	dir, err := s.root.OpenRoot(string(req.Side))
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close()
-	var known release.Known
-	_ = s.readJSON(stampsName(req.Side), &known) // without them every file is read
-	got, stamps, err := release.ScanKnown(ctx, dir, known)
+	got, stamps, err := s.look(ctx, req.Side, s.known(req.Side))
 	var odd *release.RefusedError
 	switch {
 	case errors.As(err, &odd):
@@ -75,13 +70,13 @@ func (s *session) prove(ctx context.Context, req Request, resp *Response) (relea
 	if len(resp.Diff) > 0 {
 		return nil, refuse(Differs, "%s/%s is not release %s: %s", s.path, req.Side, req.Seal.Release, resp.Diff[0])
 	}
-	return stamps, syncFS(dir)
+	return stamps, s.syncFS(req.Side)
 }
 
-// syncFS has everything on dir's file system written to disk: after rsync, one
+// syncFS has everything on the side's file system written to disk: after rsync, one
 // call instead of one for each file.
-func syncFS(dir *os.Root) error {
-	d, err := dir.Open(".")
+func (s *session) syncFS(side deploy.Side) error {
+	d, err := s.root.Open(string(side))
 	if err != nil {
 		return err
 	}

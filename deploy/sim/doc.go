@@ -12,8 +12,7 @@
 // (package deploy: "What the owner does") and the steps that an effect takes
 // (package fleet) are written here a second time, shorter, over a network that
 // loses things. A host ([root]) is a model of package host, with what it has on
-// disk told from what it has only written; a test holds the model against the
-// real one, request by request.
+// disk told from what it has only written.
 //
 // A run has two halves. In the first, faults come as the seed's mix has them, and
 // the invariants (check.go) are asserted after every event. In the second the world

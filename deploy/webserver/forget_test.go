@@ -80,7 +80,7 @@ func (w *run) stampede(client *http.Client, server *started, told bool) (wrong i
 	}
 	all.Wait()
 	for _, a := range answers {
-		if a.err != "" && !a.mixed {
+		if a.err != "" {
 			w.t.Error(a.err)
 		} else if a.release != release {
 			wrong++

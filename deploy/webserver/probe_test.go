@@ -16,8 +16,8 @@ type answer struct {
 	began, ended time.Time
 	slow         bool
 	release      string // "" = mixed, or an error
-	mixed        bool
-	err          string // what was wrong, for people; "" = nothing
+	mixed        string // what it was mixed of, "" = it is not
+	err          string
 }
 
 // probe asks for pages from many clients at once until it is stopped.
@@ -111,8 +111,7 @@ func (a *answer) read(client *http.Client, url string) {
 	case len(words) != includes+1 || slices.ContainsFunc(words, func(w string) bool { return len(w) != 5 || w[0] != 'r' }):
 		a.err = fmt.Sprintf("no page of %d parts: %.300q", includes+1, body)
 	case slices.Min(words) != slices.Max(words):
-		a.mixed = true
-		a.err = fmt.Sprintf("%s: %s", url, strings.Join(slices.Compact(words), " "))
+		a.mixed = fmt.Sprintf("%s: %s", url, strings.Join(words, " "))
 	default:
 		a.release = words[0]
 	}
@@ -131,7 +130,8 @@ type Row struct {
 	Errors  int
 	Mixed   int
 	Stale   int    // of a release that was not live at any moment of the request; -1 = not counted
-	First   string // error or mixed answer, and the flips; "" = none
+	First   string // error, "" = none
+	Mix     string // what the first mixed answer was mixed of, "" = there was none
 }
 
 // tickSlack is how far the time of a flip can be off: the file system's clock goes in steps.
@@ -149,10 +149,22 @@ func (r *Row) count(answers []answer, flips []flip) {
 			r.Slows++
 		}
 		switch {
-		case a.mixed:
-			r.Mixed++
 		case a.err != "":
 			r.Errors++
+			if r.First == "" {
+				r.First = a.err
+			}
+		case a.mixed != "":
+			r.Mixed++
+			if r.Mix == "" {
+				r.Mix = a.mixed
+				for i, f := range slices.Backward(flips) {
+					if f.at.Before(a.began) {
+						r.Mix += fmt.Sprintf(" (%s to %s after flip %d, to %s)", a.began.Sub(f.at), a.ended.Sub(f.at), i, f.release)
+						break
+					}
+				}
+			}
 		case len(flips) > 0 && !wasLive(a, flips):
 			r.Stale++
 		}
