@@ -55,7 +55,7 @@ bench: packages-test
 	$(GO) test -count=1 -timeout 40m -run '^TestFigures$$' -v ./cmd/pushtrain -figures
 
 # The parts of the soak, by name: what `go test` is told.
-SOAK_mixed := -parallel 3 -run '^(TestMixed|TestWarmCache)$$' ./deploy/webserver -soak $(CURDIR)/.soak/mixed
+SOAK_mixed := -parallel 6 -run '^(TestMixed|TestWarmCache|TestForget)$$' ./deploy/webserver -soak $(CURDIR)/.soak/mixed
 SOAK_sim := -run '^TestSeeds$$' ./deploy/sim -seeds 1000000
 PARTS := sim mixed
 

@@ -78,7 +78,8 @@ type StageConfig struct {
 	MaxQuarantine int            `yaml:"max_quarantine"` // hosts that a rollout may go on without
 	Watch         map[string]any `yaml:"watch"`          // kept as it is
 
-	AfterFlip []string `yaml:"after_flip"` // argv, on each host after each flip there
+	BeforeFlip []string `yaml:"before_flip"` // argv, on each host that is about to flip
+	AfterFlip  []string `yaml:"after_flip"`  // argv, on each host after each flip there
 }
 
 // HostConfig is a machine of a stage. In the file it may be its name alone.

@@ -114,6 +114,7 @@ func checkStage(d *decoder, key string, g StageConfig) {
 	case g.MaxQuarantine > 0 && g.MaxQuarantine >= len(g.Hosts):
 		d.problem(key+".max_quarantine", "%d of %d hosts would leave none: allow fewer", g.MaxQuarantine, len(g.Hosts))
 	}
+	checkArgv(d, key+".before_flip", g.BeforeFlip)
 	checkArgv(d, key+".after_flip", g.AfterFlip)
 	for i, h := range g.Hosts {
 		at := slices.IndexFunc(g.Hosts, func(o HostConfig) bool { return o.Name == h.Name })

@@ -37,10 +37,12 @@ type Stage struct {
 	Check []string // argv, run in the checkout on this machine after the flip; empty = there is none
 	Pull  []string // argv, run likewise with PUSHTRAIN_HOST: takes that host out of the pool
 
-	// AfterFlip is argv, run on every host, in its root, after each flip there, also
-	// one back, and before the host's Confirm is answered; empty = there is none. It
-	// has host.AfterTime, and may be run more than once. Where it fails, the Confirm does.
-	AfterFlip []string
+	// BeforeFlip and AfterFlip are argv, run on every host, in its root; empty = there
+	// is none. They have host.HookTime, and may be run more than once. BeforeFlip is the
+	// end of Verify, when the side holds the release and is not live yet. AfterFlip comes
+	// after each flip, also one back, before Confirm is answered. Where one fails, that effect does.
+	BeforeFlip []string
+	AfterFlip  []string
 }
 
 // Host is one docroot.

@@ -23,7 +23,7 @@ type deed struct {
 	lock lock
 	out  func(Line)
 
-	after []string // the stage's AfterFlip
+	before, after []string // the stage's BeforeFlip and AfterFlip
 }
 
 // untouched is a failure of which the host itself said that its link is where it was.
@@ -54,7 +54,11 @@ func (d deed) do(ctx context.Context, e deploy.Effect) (deploy.Event, error) {
 		return deploy.Prepared{Host: d.name}, d.prepare(ctx, e)
 	case deploy.Verify:
 		d.lock.epoch = e.Epoch
-		return deploy.Verified{Host: d.name}, d.verify(ctx, e)
+		err := d.verify(ctx, e)
+		if err == nil {
+			err = d.ready(ctx, e)
+		}
+		return deploy.Verified{Host: d.name}, err
 	case deploy.Flip:
 		d.lock.epoch = e.Epoch
 		return d.flip(ctx, e)

@@ -61,7 +61,7 @@ func (f *Fleet) Do(ctx context.Context, r deploy.Rollout, e deploy.Effect, out f
 		if l == nil {
 			return fail(fmt.Errorf("%s has no host %q", r.Target, name))
 		}
-		d := deed{f: f, r: r, s: s, l: l, name: name, lock: lock{by: r.By}, out: out, after: stage.AfterFlip}
+		d := deed{f: f, r: r, s: s, l: l, name: name, lock: lock{by: r.By}, out: out, before: stage.BeforeFlip, after: stage.AfterFlip}
 		done, err = d.do(ctx, e)
 	}
 	if err != nil {

@@ -76,7 +76,7 @@ func names(t *testing.T, dir string) string {
 func runs(in []byte) bool {
 	for line := range bytes.Lines(in) {
 		var req Request
-		if err := json.Unmarshal(line, &req); err == nil && req.Do == After {
+		if err := json.Unmarshal(line, &req); err == nil && (req.Do == Before || req.Do == After) {
 			return true
 		}
 	}

@@ -19,13 +19,13 @@ type Request struct {
 	By    string           `json:",omitempty"` // Lock: likewise
 	Owner string           `json:",omitempty"` // Lock: who uses the epoch, up to 16 hex digits; the same epoch of another one is refused
 	Prove bool             `json:",omitempty"` // Lock: a side with a file that was changed since it was sealed is sealed no more
-	Side  deploy.Side      `json:",omitempty"` // Prepare, Seal, Flip: the side to fill, seal, flip to; After: the one that must be live
+	Side  deploy.Side      `json:",omitempty"` // Prepare, Seal, Flip: the side to fill, seal, flip to; Before, After: the one that was filled, that is live
 	From  deploy.Side      `json:",omitempty"` // Flip: the side that must be live now; "" = there is no link yet
-	Seal  deploy.Seal      `json:",omitzero"`  // Prepare: what is coming; Seal: what it must be; Flip: what it must be sealed with
+	Seal  deploy.Seal      `json:",omitzero"`  // Prepare: what is coming; Seal: what it must be; Flip, Before: what it must be sealed with
 	Drain time.Duration    `json:",omitempty"` // Hello: how long a side may have readers after it was left
 	Tree  *deploy.Manifest `json:",omitempty"` // Seal: the manifest that the side must equal
 	Need  Need             `json:",omitzero"`  // Prepare: room that the side needs
-	Argv  []string         `json:",omitempty"` // After: the command, run without a shell
+	Argv  []string         `json:",omitempty"` // Before, After: the command, run without a shell
 }
 
 // Need is room asked for on the host's file system.
@@ -43,6 +43,7 @@ const (
 	Prepare Verb = "prepare" // checks that Side is idle, drained and has room, and ends the rsyncs in it and marks it dirty. Answers Ready when it is sealed with Seal already
 	Seal    Verb = "seal"    // hashes Side against Tree; seals it, with fsync, when they are equal
 	Flip    Verb = "flip"    // compare-and-swap of the link, read back
+	Before  Verb = "before"  // runs Argv in ROOT, if Side is sealed with Seal and not live; may be asked more than once
 	After   Verb = "after"   // runs Argv in ROOT, if Side is live; may be asked more than once
 	Status  Verb = "status"  // Standing
 	Unlock  Verb = "unlock"
@@ -60,7 +61,7 @@ type Response struct {
 	Ready    bool            `json:",omitempty"` // Prepare: nothing to send; Flip: it was there already
 	Diff     []string        `json:",omitempty"` // Seal: the first paths that differ, at most 10, each with what differs
 	Free     Need            `json:",omitzero"`  // Prepare: room that there is
-	Said     []string        `json:",omitempty"` // After: the last lines of what the command said
+	Said     []string        `json:",omitempty"` // Before, After: the last lines of what the command said
 }
 
 // Code is the kind of a refusal, for the caller's next step.
@@ -80,7 +81,7 @@ const (
 	Unsealed Code = "unsealed" // Flip: the side is not sealed with what was named
 	Moved    Code = "moved"    // Flip: the link is on neither From nor Side
 	LiveSide Code = "live"     // Prepare, Seal: the side is the live one
-	Failed   Code = "failed"   // After: the command did not do its work
+	Failed   Code = "failed"   // Before, After: the command did not do its work
 	Broken   Code = "broken"   // the file system said no; Err has what
 	Bad      Code = "bad"      // the request makes no sense
 )

@@ -157,8 +157,8 @@ func (s *session) do(ctx context.Context, req Request, resp *Response) error {
 		}
 		s.unlock()
 		return nil
-	case After:
-		return s.after(ctx, req, resp)
+	case Before, After:
+		return s.hook(ctx, req, resp)
 	case Prepare, Seal, Flip:
 		if err := s.may(req); err != nil {
 			return err

@@ -23,11 +23,12 @@ type warmth struct {
 	Restarts int
 }
 
+// A script that was discarded is still listed, without a time.
 const statusPage = `<?php
 $s = opcache_get_status(true);
 $cached = [];
 foreach ($s['scripts'] as $path => $script) {
-	if (preg_match('#/(yin|yang)/scripts/(\d+)\.php$#', $path, $m)) {
+	if ($script['timestamp'] !== 0 && preg_match('#/(yin|yang)/scripts/(\d+)\.php$#', $path, $m)) {
 		$cached[] = "$m[1]/$m[2]";
 	}
 }
@@ -42,9 +43,9 @@ for ($i = 0; $i < %d; $i++) {
 }
 `
 
-// TestWarmCache: when a side comes live again, what it holds is compiled no more,
-// but for the scripts that have changed there, over two releases of 1 % each. Nothing restarts or
-// resets the cache.
+// TestWarmCache: when a side comes live again, what it holds is compiled no more, but
+// for the scripts that have changed there, over two releases of 1 % each. Nothing
+// restarts or resets the cache; before_flip has it forget the changed ones alone.
 func TestWarmCache(t *testing.T) {
 	for _, u := range setups {
 		if !u.php() || u.reloads() || *soakDir == "" && !(u.sampled() && u.fpm) {
@@ -52,7 +53,7 @@ func TestWarmCache(t *testing.T) {
 		}
 		t.Run(slug(u.name), func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, time.Second, false)
+			s := newSite(t, time.Second)
 			write(t, s.repo()+"/status.php", statusPage)
 			write(t, s.repo()+"/all.php", fmt.Sprintf(allPage, scripts))
 			for i := range scripts {
@@ -60,6 +61,7 @@ func TestWarmCache(t *testing.T) {
 			}
 			s.ship()
 			server := u.start(t, s, knobs{slow: 24 * time.Millisecond})
+			server.forgets(s)
 			server.warm()
 			for release := range 2 { // the second comes to the side that the first release was on
 				for i := range changed {
@@ -82,7 +84,7 @@ func TestWarmCache(t *testing.T) {
 				misses, hits := after.Misses-middle.Misses, after.Hits-middle.Hits
 				t.Logf("%s: %d of %d scripts changed on the side; %d still cached when it came live, %d compiled anew, %d hits, %d restarts",
 					u.name, 2*changed, scripts, kept, misses, hits, after.Restarts-before.Restarts)
-				if kept != scripts || misses != 2*changed || hits < scripts-2*changed || after.Restarts != 0 {
+				if kept != scripts-2*changed || misses != 2*changed || hits < scripts-2*changed || after.Restarts != 0 {
 					t.Error("the cache did not stay warm")
 				}
 			}

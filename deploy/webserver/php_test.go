@@ -72,7 +72,7 @@ func TestConfigNames(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, f := range files {
-			for _, hole := range []string{"{root}", "{listen}", "{fpm}", "{lua}", "{prepend}", "{reload}", "{side}"} {
+			for _, hole := range []string{"{root}", "{listen}", "{fpm}", "{lua}", "{prepend}", "{forget}", "{reload}", "{side}"} {
 				if strings.Contains(f.Text, hole) {
 					t.Errorf("%s: %s has %s left", name, f.Name, hole)
 				}

@@ -129,7 +129,7 @@ type Row struct {
 	Slows   int // of the answers, the slow ones
 	Errors  int
 	Mixed   int
-	Stale   int    // of a release that was not live at any moment of the request
+	Stale   int    // of a release that was not live at any moment of the request; -1 = not counted
 	First   string // error, "" = none
 	Mix     string // what the first mixed answer was mixed of, "" = there was none
 }
@@ -137,9 +137,12 @@ type Row struct {
 // tickSlack is how far the time of a flip can be off: the file system's clock goes in steps.
 const tickSlack = 20 * time.Millisecond
 
-// count sorts the answers by what was live when. Without flips none is stale.
+// count sorts the answers by what was live when. Without flips nobody knows what is stale.
 func (r *Row) count(answers []answer, flips []flip) {
 	r.Answers = len(answers)
+	if len(flips) == 0 {
+		r.Stale = -1
+	}
 	for _, a := range answers {
 		r.Longest = max(r.Longest, a.ended.Sub(a.began).Round(time.Millisecond))
 		if a.slow {
@@ -165,6 +168,12 @@ func (r *Row) count(answers []answer, flips []flip) {
 		case len(flips) > 0 && !wasLive(a, flips):
 			r.Stale++
 		}
+		if a.err != "" && r.First == "" {
+			r.First = fmt.Sprintf("from %s on, for %s: %s", a.began.Format("15:04:05.000"), a.ended.Sub(a.began).Round(time.Millisecond), a.err)
+			for _, f := range flips {
+				r.First += fmt.Sprintf("; %s %s", f.at.Format("15:04:05.000"), f.release)
+			}
+		}
 	}
 }
 
@@ -181,8 +190,12 @@ func wasLive(a answer, flips []flip) bool {
 }
 
 func (r Row) String() string {
-	return fmt.Sprintf("| %s | %s | %s | %d | %d | %d, %.1f to %.1f s | %d | %d | %d |",
-		r.Server, r.Way, r.Drain, r.Flips, r.Answers, r.Slows, r.Slow.Seconds(), r.Longest.Seconds(), r.Errors, r.Mixed, r.Stale)
+	stale := fmt.Sprint(r.Stale)
+	if r.Stale < 0 {
+		stale = "not counted"
+	}
+	return fmt.Sprintf("| %s | %s | %s | %d | %d | %d, %.1f to %.1f s | %d | %d | %s |",
+		r.Server, r.Way, r.Drain, r.Flips, r.Answers, r.Slows, r.Slow.Seconds(), r.Longest.Seconds(), r.Errors, r.Mixed, stale)
 }
 
 // tableHead is the head of a table of Rows.

@@ -90,7 +90,7 @@ func (u setup) start(t testing.TB, s *site, k knobs) *started {
 	}
 	files, err := webserver.Config(u.conf, webserver.Site{
 		Root: s.root, Listen: listen, FPM: r.fpm, Lua: filepath.Join(dir, "pin.lua"), Prepend: filepath.Join(dir, "prepend.php"),
-		Reload: filepath.Join(dir, "reload.sh"), Side: filepath.Join(dir, "side.conf"),
+		Forget: filepath.Join(dir, "forget.php"), Reload: filepath.Join(dir, "reload.sh"), Side: filepath.Join(dir, "side.conf"),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -127,6 +127,11 @@ func (u setup) start(t testing.TB, s *site, k knobs) *started {
 		r.await(url)
 	}
 	return r
+}
+
+// forgets gives the site the before_flip that the configuration speaks of.
+func (r *started) forgets(s *site) {
+	write(r.t, s.before(), "curl -fsS http://"+r.addr+"/pushtrain-forget\n")
 }
 
 // urls are the pages to ask for.
@@ -259,7 +264,7 @@ func runNginx(t testing.TB, r *started, p parts) {
 func runApache(t testing.TB, r *started, p parts) {
 	var load strings.Builder
 	add := func(name, file string) { fmt.Fprintf(&load, "LoadModule %s_module %s%s\n", name, modules, file) }
-	for _, m := range []string{"authz_core", "dir", "lua"} {
+	for _, m := range []string{"authz_core", "authz_host", "dir", "alias", "lua"} {
 		add(m, "mod_"+m+".so")
 	}
 	if strings.Contains(p.site, "proxy:") {

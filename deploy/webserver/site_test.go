@@ -30,22 +30,20 @@ type flip struct {
 	release string
 }
 
-// newSite makes a site. Its after_flip, if it is to have one, is a script that does nothing yet.
-func newSite(t testing.TB, drain time.Duration, after bool) *site {
+// newSite makes a site. Its before_flip and its after_flip are scripts that do nothing yet.
+func newSite(t testing.TB, drain time.Duration) *site {
 	t.Helper()
 	need(t, "git", "git")
 	need(t, "rsync", "rsync")
+	need(t, "curl", "curl")
 	program, err := build()
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := openDir(t)
 	s := &site{t: t, program: program, dir: dir, root: filepath.Join(dir, "web"), config: filepath.Join(dir, "config.yaml")}
-	stage := ""
-	if after {
-		stage = fmt.Sprintf(", after_flip: [sh, %q]", s.after())
-		write(t, s.after(), "exit 0\n")
-	}
+	write(t, s.before(), "exit 0\n")
+	write(t, s.after(), "exit 0\n")
 	write(t, s.config, fmt.Sprintf(`
 irc: {server: "127.0.0.1:1", tls: false, channel: "#push"}
 state_dir: %q
@@ -55,16 +53,17 @@ stacks:
     drain: %s
     source: {repo: %q}
     stages:
-      - {name: prod, hosts: [{name: here, local: true}]%s}
-`, filepath.Join(dir, "state"), s.root, drain, s.repo(), stage))
+      - {name: prod, hosts: [{name: here, local: true}], before_flip: [sh, %q], after_flip: [sh, %q]}
+`, filepath.Join(dir, "state"), s.root, drain, s.repo(), s.before(), s.after()))
 	must(t, dir, "git", "init", "-q", "-b", "main", s.repo())
 	return s
 }
 
 func (s *site) repo() string { return filepath.Join(s.dir, "repo") }
 
-// after is the script of its after_flip.
-func (s *site) after() string { return filepath.Join(s.dir, "after.sh") }
+// before and after are the scripts of its before_flip and after_flip.
+func (s *site) before() string { return filepath.Join(s.dir, "before.sh") }
+func (s *site) after() string  { return filepath.Join(s.dir, "after.sh") }
 
 // pages writes a release's pages, all of whose parts print release, to dir.
 func pages(t testing.TB, dir, release string) {

@@ -29,7 +29,7 @@ type server struct {
 }
 
 // behind are the files of PHP, whatever server is in front of it.
-var behind = []string{"php.ini", "prepend.php"}
+var behind = []string{"php.ini", "prepend.php", "forget.php"}
 
 // Servers returns the names that Config knows.
 func Servers() []string {
@@ -47,6 +47,7 @@ type Site struct {
 	FPM     string // php-fpm's socket; "" = that of Debian 12
 	Lua     string // where pin.lua is; "" = below /etc
 	Prepend string // where prepend.php is; "" = below /etc
+	Forget  string // where forget.php is; "" = below /etc
 	Reload  string // where reload.sh is; "" = below /etc
 	Side    string // the file that reload.sh writes; "" = below /etc
 }
@@ -67,7 +68,7 @@ func Config(name string, site Site) ([]File, error) {
 	if at < 0 {
 		return nil, fmt.Errorf("there is no configuration for %q, only for %s", name, strings.Join(Servers(), ", "))
 	}
-	for _, path := range []string{site.Root, site.Listen, site.FPM, site.Lua, site.Prepend, site.Reload, site.Side} {
+	for _, path := range []string{site.Root, site.Listen, site.FPM, site.Lua, site.Prepend, site.Forget, site.Reload, site.Side} {
 		if !plain.MatchString(path) {
 			return nil, fmt.Errorf("%q can't stand in a configuration as it is: use letters, digits and /._-", path)
 		}
@@ -77,6 +78,7 @@ func Config(name string, site Site) ([]File, error) {
 		"{listen}", cmp.Or(site.Listen, servers[at].listen),
 		"{fpm}", cmp.Or(site.FPM, "/run/php/php8.2-fpm.sock"),
 		"{lua}", cmp.Or(site.Lua, "/etc/apache2/pushtrain.lua"),
+		"{forget}", cmp.Or(site.Forget, "/etc/php/8.2/pushtrain-forget.php"),
 		"{reload}", cmp.Or(site.Reload, "/etc/apache2/pushtrain-reload.sh"),
 		"{side}", cmp.Or(site.Side, "/etc/apache2/pushtrain-side.conf"),
 		"{prepend}", cmp.Or(site.Prepend, "/etc/php/8.2/pushtrain.php"),

@@ -41,12 +41,26 @@ func TestAfter(t *testing.T) {
 
 	// What it says is bounded, and comes with a refusal too.
 	resp = p.refused(Request{Do: After, Side: deploy.Yang, Argv: []string{"sh", "-c", "seq 1000; exit 3"}}, Failed, "exit status 3")
-	if len(resp.Said) != afterLines || resp.Said[afterLines-1] != "1000" || resp.Said[0] != fmt.Sprint(1001-afterLines) {
+	if len(resp.Said) != hookLines || resp.Said[hookLines-1] != "1000" || resp.Said[0] != fmt.Sprint(1001-hookLines) {
 		t.Errorf("it said %d lines, %q to %q", len(resp.Said), resp.Said[0], resp.Said[len(resp.Said)-1])
 	}
 	p.refused(Request{Do: After, Side: deploy.Yang, Argv: []string{"/no/such/program"}}, Failed, "/no/such/program: no such file")
 	if link(t, root) != "yang" {
 		t.Error("a command that fails moved the link")
+	}
+}
+
+func TestBefore(t *testing.T) {
+	root, p, one, two := both(t)
+	say := []string{"sh", "-c", "echo $PUSHTRAIN_SIDE $PUSHTRAIN_RELEASE; ls -d current"}
+	resp := p.must(Request{Do: Before, Side: deploy.Yang, Seal: two.seal, Argv: say})
+	if want := []string{"yang 2", "current"}; !slices.Equal(resp.Said, want) || link(t, root) != "yin" {
+		t.Errorf("it said %q, want %q; current -> %s", resp.Said, want, link(t, root))
+	}
+	p.refused(Request{Do: Before, Side: deploy.Yang, Seal: one.seal, Argv: say}, Unsealed, "yang is not sealed with release 1")
+	p.refused(Request{Do: Before, Side: deploy.Yang, Seal: two.seal, Argv: []string{"false"}}, Failed, "before_flip: false: exit status 1")
+	if said := p.must(Request{Do: Before, Side: deploy.Yin, Seal: one.seal, Argv: say}).Said; len(said) > 0 {
+		t.Errorf("it ran for a side that is live: %q", said)
 	}
 }
 

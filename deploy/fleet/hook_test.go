@@ -52,6 +52,23 @@ func TestAfterFlip(t *testing.T) {
 	log("yin 0 yang 1 yin 0 yang 0 yin 0")
 }
 
+// TestBeforeFlip: it runs when the side is verified; a failing one stops the rollout, and nothing live is touched.
+func TestBeforeFlip(t *testing.T) {
+	root := t.TempDir()
+	r := newRig(t, root, "", fleet.Stage{
+		Hosts:      []fleet.Host{{Name: "a", Local: true}},
+		BeforeFlip: []string{"sh", "-c", `cat $PUSHTRAIN_SIDE/index.html; ! grep -q broken $PUSHTRAIN_SIDE/index.html`},
+	})
+	r.repo.commit("one", 0)
+	r.ship(deploy.Done, "")
+	if !r.said("before_flip: one") {
+		t.Error("what before_flip says is not in the log")
+	}
+	r.repo.commit("broken", 0)
+	r.ship(deploy.Aborted, "host a, verify: before_flip: sh -c")
+	serves(t, root, "one")
+}
+
 // TestAfterFlipFails where there is no way back: the host is left to a person.
 func TestAfterFlipFails(t *testing.T) {
 	r := newRig(t, t.TempDir(), "", fleet.Stage{

@@ -1,0 +1,59 @@
+package host
+
+import (
+	"context"
+	"time"
+
+	"pushtrain/deploy/release"
+)
+
+const (
+	// HookTime is how long the command of Before or After may take.
+	HookTime = 30 * time.Second
+
+	// hookLines is how many of its last lines are answered; each has 4 KiB at most.
+	hookLines = 40
+)
+
+// hook runs the stage's before_flip, where the side is sealed with what is coming
+// and not live yet, or its after_flip, where the side is live: caches are told,
+// servers reloaded. It runs once more when its answer was lost, and when a bot
+// goes on after a crash.
+func (s *session) hook(ctx context.Context, req Request, resp *Response) error {
+	if err := s.fresh(req.Epoch); err != nil {
+		return err
+	}
+	switch {
+	case s.lock == nil:
+		return refuse(NotLock, "%s without the lock", req.Do)
+	case req.Epoch != s.epoch:
+		return refuse(NotLock, "the lock is held for epoch %d, not %d", s.epoch, req.Epoch)
+	case len(req.Argv) == 0 || req.Argv[0] == "":
+		return refuse(Bad, "%s with no command", req.Do)
+	}
+	st, err := s.standing()
+	if err != nil {
+		return err
+	}
+	seal, sealed := st.Sides[req.Side]
+	live := req.Side != "" && st.Live == req.Side
+	switch {
+	case live != (req.Do == After):
+		return nil // where the link is, the answer says anyway
+	case req.Do == Before && (!sealed || seal.Digest != req.Seal.Digest):
+		return refuse(Unsealed, "%s/%s is not sealed with release %s", s.path, req.Side, req.Seal.Release)
+	}
+	ctx, cancel := context.WithTimeout(ctx, HookTime)
+	defer cancel()
+	env := []string{"PUSHTRAIN_ROOT=" + s.path, "PUSHTRAIN_SIDE=" + string(req.Side), "PUSHTRAIN_RELEASE=" + seal.Release}
+	err = release.Exec(ctx, req.Argv, s.path, env, func(line string, _ bool) {
+		resp.Said = append(resp.Said, line)
+		if len(resp.Said) > hookLines {
+			resp.Said = resp.Said[1:]
+		}
+	})
+	if err != nil {
+		return refuse(Failed, "%s_flip: %v", req.Do, err)
+	}
+	return nil
+}
