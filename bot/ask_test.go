@@ -2,9 +2,11 @@ package bot
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
 
 	"pushtrain/bot/irc"
 	"pushtrain/deploy"
@@ -57,4 +59,31 @@ func TestEndsWithoutJournal(t *testing.T) {
 			t.Error("the bot goes on without its journal")
 		}
 	})
+}
+
+// TestOverride: what the shell gives as its reason passes over the guards of the
+// rollout, and is said in words that no terminal takes for anything else.
+func TestOverride(t *testing.T) {
+	for why, force := range map[string]bool{"": false, "\x1b]0;x\x07 \x03": true, "a\x1b[31m\x0304\nred": true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStage(t)
+			defer s.end()
+			if err := s.ensure(); err != nil {
+				t.Fatal(err)
+			}
+			exit, err := s.bot.Ask(t.Context(), Request{Do: "deploy", By: "root", Stack: "web", Stage: "princess", Override: why}, func(Reply) {})
+			if err != nil || exit != 0 {
+				t.Fatalf("deploy: exit %d, %v", exit, err)
+			}
+			synctest.Wait()
+			r, _ := s.bot.book.Find(1)
+			if r.Force != force {
+				t.Errorf("override %q makes Force %v", why, r.Force)
+			}
+			said := strings.Join(s.chat.take(), "\n")
+			if strings.Contains(said, "over the gates: ") != force || strings.ContainsFunc(said, func(c rune) bool { return c != '\n' && unicode.IsControl(c) }) {
+				t.Errorf("override %q is said as %q", why, said)
+			}
+		})
+	}
 }

@@ -6,6 +6,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"pushtrain/deploy/fleet"
+	"pushtrain/deploy/release"
 )
 
 // maxName is the longest name of a stack, stage or alias: it stands in the topic.
@@ -59,7 +62,7 @@ func checkName(d *decoder, key, name string) bool {
 	}
 	switch {
 	case !nameForm.MatchString(name) || len(name) > maxName:
-		d.problem(key, "%q: use up to %d letters, digits, - and _, a letter first", name, maxName)
+		d.problem(key, "%.60q: use up to %d letters, digits, - and _, a letter first", name, maxName)
 	case slices.Contains(reserved, strings.ToLower(name)):
 		d.problem(key, "%q is a word of the channel's commands: choose another name", name)
 	default:
@@ -137,15 +140,16 @@ var branchBad = regexp.MustCompile(`^[-/.]|\.\.|@\{|//|/\.|[\x00-\x20\x7f~^:?*\[
 
 func checkSource(d *decoder, key string, s SourceConfig) {
 	if d.need(key+".repo", s.Repo, "the git repository: a path or an address") {
-		switch {
-		case strings.HasPrefix(s.Repo, "-") || strings.ContainsAny(s.Repo, "\r\n\x00"):
-			d.problem(key+".repo", "%q is no repository", s.Repo)
-		case strings.Contains(s.Repo, "::"):
-			d.problem(key+".repo", "%q would run a remote helper: give a path or an address", s.Repo)
+		if err := release.CheckRepo(s.Repo); err != nil {
+			d.problem(key+".repo", "%v", err)
 		}
 	}
-	if d.need(key+".branch", s.Branch, "a branch") && branchBad.MatchString(s.Branch) {
-		d.problem(key+".branch", "%q is no name of a branch", s.Branch)
+	if d.need(key+".branch", s.Branch, "a branch") {
+		if branchBad.MatchString(s.Branch) {
+			d.problem(key+".branch", "%.80q is no name of a branch", s.Branch)
+		} else if err := release.CheckRef(s.Branch); err != nil {
+			d.problem(key+".branch", "%v", err)
+		}
 	}
 	if d.need(key+".tree", s.Tree, "a folder of the checkout, . for all of it") &&
 		(path.IsAbs(s.Tree) || slices.Contains(strings.Split(s.Tree, "/"), "..")) {
@@ -167,8 +171,11 @@ func checkHost(d *decoder, key string, h HostConfig, before []place) []place {
 		return before
 	}
 	for _, name := range []string{h.Name, h.Addr} {
-		if strings.HasPrefix(name, "-") || strings.ContainsAny(name, " \t\r\n\x00/") {
-			d.problem(key, "%q is no host", name)
+		if name == "" {
+			continue // a local host has no address
+		}
+		if err := fleet.CheckHost(name); err != nil {
+			d.problem(key, "%v", err)
 			return before
 		}
 	}
@@ -213,8 +220,10 @@ var systemRoot = regexp.MustCompile(`^(/[^/]*|/(home|usr)/[^/]+|/var/(cache|lib|
 func checkRoot(d *decoder, key, root string) bool {
 	clean := path.Clean(root)
 	switch {
-	case !path.IsAbs(root) || strings.ContainsAny(root, "\r\n\x00"):
-		d.problem(key, "%q must begin with /", root)
+	case !path.IsAbs(root):
+		d.problem(key, "%.80q must begin with /", root)
+	case len(root) > 1024:
+		d.problem(key, "is longer than 1024 bytes")
 	case clean == "/":
 		d.problem(key, `"/" would be wiped by a rollout: name a folder of its own`)
 	case systemRoot.MatchString(clean):
@@ -222,7 +231,11 @@ func checkRoot(d *decoder, key, root string) bool {
 	case clean != strings.TrimSuffix(root, "/"):
 		d.problem(key, "%q: write it as %s", root, clean)
 	default:
-		return true
+		err := fleet.CheckRoot(clean)
+		if err != nil {
+			d.problem(key, "%v", err)
+		}
+		return err == nil
 	}
 	return false
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"pushtrain/deploy/fleet"
 )
 
 const examplePath = "../../config.example.yaml"
@@ -60,6 +62,23 @@ func TestExampleIsTheReference(t *testing.T) {
 	}
 	if host := c.Stacks[1].Stages[0].Hosts[0]; host != (HostConfig{Name: "web1", Addr: "web1", Root: "/srv/www/config"}) {
 		t.Errorf("a host that is a name alone is %+v", host)
+	}
+}
+
+// TestRootWithASlash: a root that ends in one is good for the fleet too.
+func TestRootWithASlash(t *testing.T) {
+	cfg := mustConfig(t, `
+irc: {server: "localhost:6667", tls: false, channel: "#push"}
+stacks: [{name: web, root: /srv/web/, source: {repo: /srv/git}, stages: [{name: prod, hosts: [a, {name: b, root: /srv/b/}]}]}]
+`)
+	c := fleetConfig(cfg)
+	c.Dir = t.TempDir()
+	f, err := fleet.Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

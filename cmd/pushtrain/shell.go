@@ -31,7 +31,7 @@ func deployCommand(o *options) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	c.Flags().StringVar(&override, "override", "", "pass over holds and turns, and say `WHY`: it is recorded and announced")
+	c.Flags().StringVar(&override, "override", "", "pass over holds, turns and the size of the release, and say `WHY`: it is recorded and announced")
 	c.Flags().BoolVarP(&o.dryRun, "dry-run", "n", false, "say what would happen, touch nothing")
 	return c
 }

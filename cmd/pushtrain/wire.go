@@ -67,13 +67,13 @@ func fleetConfig(cfg Config) fleet.Config {
 	c := fleet.Config{Dir: filepath.Join(cfg.StateDir, "releases"), SSHConfig: cfg.SSH.Config}
 	for _, s := range cfg.Stacks {
 		st := fleet.Stack{
-			Name: s.Name, Root: s.Root, Drain: s.Drain, Keep: s.Keep,
+			Name: s.Name, Root: strings.TrimSuffix(s.Root, "/"), Drain: s.Drain, Keep: s.Keep,
 			Source: release.Source{Repo: s.Source.Repo, Branch: s.Source.Branch, Build: s.Source.Build, Tree: s.Source.Tree, NoTwins: s.Source.CaseTwins == "refuse"},
 		}
 		for _, g := range s.Stages {
 			sg := fleet.Stage{Name: g.Name, Test: g.Test, Check: g.Check, Pull: g.Pull, BeforeFlip: g.BeforeFlip, AfterFlip: g.AfterFlip}
 			for _, h := range g.Hosts {
-				sg.Hosts = append(sg.Hosts, fleet.Host{Name: h.Name, Addr: h.Addr, Root: h.Root, Local: h.Local})
+				sg.Hosts = append(sg.Hosts, fleet.Host{Name: h.Name, Addr: h.Addr, Root: strings.TrimSuffix(h.Root, "/"), Local: h.Local})
 			}
 			st.Stages = append(st.Stages, sg)
 		}

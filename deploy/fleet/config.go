@@ -2,9 +2,10 @@ package fleet
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
+	"regexp"
 	"time"
 
 	"pushtrain/deploy/release"
@@ -60,16 +61,42 @@ func (h Host) link(s Stack) (*link, error) {
 		addr: cmp.Or(h.Addr, h.Name), root: cmp.Or(h.Root, s.Root), local: h.Local,
 		turn: make(chan struct{}, 1),
 	}
-	switch {
-	case h.Name == "":
-		return nil, fmt.Errorf("%s has a host without a name", s.Name)
-	case strings.HasPrefix(l.addr, "-") || strings.ContainsFunc(l.addr, unsafeRune) || strings.Contains(l.addr, " "):
-		return nil, fmt.Errorf("host %s: %q is no ssh destination", h.Name, l.addr)
-	case !filepath.IsAbs(l.root) || filepath.Clean(l.root) != l.root || l.root == "/" || strings.ContainsFunc(l.root, unsafeRune):
-		return nil, fmt.Errorf("host %s: root %q must be an absolute, clean path other than /", h.Name, l.root)
+	if err := CheckHost(h.Name); err != nil {
+		return nil, fmt.Errorf("%s: host without a name of its own: %w", s.Name, err)
+	}
+	if err := CheckHost(l.addr); err != nil {
+		return nil, fmt.Errorf("host %s: no ssh destination: %w", h.Name, err)
+	}
+	if err := CheckRoot(l.root); err != nil {
+		return nil, fmt.Errorf("host %s: %w", h.Name, err)
 	}
 	return l, nil
 }
 
-// unsafeRune reports control characters, and the two that shells quote differently.
-func unsafeRune(r rune) bool { return r < ' ' || r == 0x7f || r == '\'' || r == '\\' }
+// hostForm is a name or an address, perhaps with a user, that neither ssh nor what
+// its configuration may run reads as anything else.
+var hostForm = regexp.MustCompile(`^([A-Za-z0-9_][A-Za-z0-9_.+-]*@)?[A-Za-z0-9_\[:][A-Za-z0-9_.:%\[\]-]*$`)
+
+// CheckHost reports why s can't be the name of a host, or what ssh connects to.
+func CheckHost(s string) error {
+	if len(s) > 255 || !hostForm.MatchString(s) {
+		return fmt.Errorf("%.60q is no host: use letters, digits and . _ -, or an address", s)
+	}
+	return nil
+}
+
+// rootForm is a path that every login shell takes verbatim in single quotes.
+var rootForm = regexp.MustCompile(`^[\p{L}\p{M}\p{N} /._+,:@=~%#-]*$`)
+
+// CheckRoot reports why root can't be one.
+func CheckRoot(root string) error {
+	switch {
+	case len(root) > 1024:
+		return errors.New("root is longer than 1024 bytes")
+	case !filepath.IsAbs(root) || filepath.Clean(root) != root || root == "/":
+		return fmt.Errorf("root %q must be an absolute, clean path other than /", root)
+	case !rootForm.MatchString(root):
+		return fmt.Errorf("root %q must be an absolute path of letters, digits, blanks and . _ + , : @ = ~ %% # -", root)
+	}
+	return nil
+}

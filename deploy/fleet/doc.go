@@ -18,9 +18,19 @@
 // # Trust
 //
 // Host keys are always checked, and an unknown one is never accepted. Nothing is
-// forwarded, there is no terminal and nothing asks for a password. What a host
-// says is bounded in size and taken as data. rsync's exit status proves nothing:
-// the host hashes what it holds against the release's manifest.
+// forwarded, there is no terminal and nothing asks for a password. rsync's exit
+// status proves nothing: the host hashes what it holds against the release's
+// manifest.
+//
+// What a host says is bounded in size and in the time that it may take, and made
+// printable before it goes on: one that floods, lies or never ends costs its own
+// rollout, and no other host. A host that says of itself now that it serves the
+// release, and then that it does not, is caught by Confirm. One that lies from
+// end to end is not, by anything that it is asked: it holds the release by its own
+// word alone. Who sees that is the stage's check, which asks it as its users do.
+//
+// No shell here gets anything of a release or of the configuration. A login shell
+// on a host gets one fixed line, with the root in single quotes: see CheckRoot.
 //
 // rsync runs with -rlpt: contents, links, modes and times. Not owners and groups:
 // on a host the files belong to who deploys there. Not devices: a release has none.

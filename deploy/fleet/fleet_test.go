@@ -367,6 +367,32 @@ func TestAbort(t *testing.T) {
 	serves(t, root, "release 2")
 }
 
+// TestHostGrammar: what ssh, rsync or a login shell could read as anything else is no host and no root.
+func TestHostGrammar(t *testing.T) {
+	for _, good := range []string{"web1", "web1.example.net", "deploy@web1", "10.0.0.1", "::1", "[fe80::1%eth0]", "user.name+x@host_2"} {
+		if err := fleet.CheckHost(good); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, good := range []string{"/srv/web", "/srv/a root", "/srv/größe/日本", "/srv/web-1.2_x,y+z:@=~%#"} {
+		if err := fleet.CheckRoot(good); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, bad := range []string{"", "-", "-oProxyCommand=id", "a@-oProxyCommand=id", "-l@a", "a b", "a\nb", "a\x00b", "a\xffb", "a$(id)", "a`id`", "a;id", "a|id", "a'b", `a"b`, `a\b`,
+		"a/b", "a@b@c", "ünï", "a\u202eb", "a\x1b[31m", "ssh://a", strings.Repeat("a", 10_000)} {
+		if err := fleet.CheckHost(bad); err == nil || len(err.Error()) > 300 {
+			t.Errorf("CheckHost(%.60q) = %.400v", bad, err)
+		}
+	}
+	for _, bad := range []string{"", "/", "srv", "-/srv", "/srv/", "/srv/../x", "/srv//x", "/srv/a\nb", "/srv/a\x00b", "/srv/a\xffb", "/srv/$(id)", "/srv/`id`", "/srv/a;b", "/srv/a|b", "/srv/a&b",
+		"/srv/it's", `/srv/a"b`, `/srv/a\b`, "/srv/a!b", "/srv/*", "/srv/a\u202eb", "/srv/a\x1b[31m", "/" + strings.Repeat("a", 10_000)} {
+		if err := fleet.CheckRoot(bad); err == nil || len(err.Error()) > 300 {
+			t.Errorf("CheckRoot(%.60q) = %.400v", bad, err)
+		}
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	for want, h := range map[string]fleet.Host{
 		"no ssh destination": {Name: "x", Addr: "-oProxyCommand=id"},

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 )
 
 // mirror is the bare repository that releases are checked out from.
@@ -21,9 +23,15 @@ var (
 // git runs git on the mirror. Errors call it by its verb alone: operands may
 // hold a password.
 func (m mirror) git(ctx context.Context, out Out, verb string, args ...string) error {
+	return m.gitIn(ctx, "", out, verb, args...)
+}
+
+// gitIn is git in the folder dir; "" = this process's own.
+func (m mirror) gitIn(ctx context.Context, dir string, out Out, verb string, args ...string) error {
 	return command{
 		name: []string{"git", verb},
 		argv: append([]string{"git", verb}, args...),
+		dir:  dir,
 		env:  []string{"GIT_DIR=" + m.dir, "GIT_TERMINAL_PROMPT=0", "LC_ALL=C"},
 		out:  out,
 	}.run(ctx)
@@ -58,9 +66,45 @@ func (m mirror) unlock() error {
 
 // fetch makes the mirror's branches and tags those of repo.
 func (m mirror) fetch(ctx context.Context, repo string, out Out) error {
+	// For a folder of this machine git has a shell run `git-upload-pack FOLDER`.
+	// Run in that folder, there is nothing of ours in what the shell reads.
+	dir, err := folder(repo)
+	switch {
+	case err != nil:
+		return err
+	case dir != "":
+		repo = "."
+	}
 	// Branches are kept as a remote's: a build may take the names below refs/heads for itself.
-	return m.git(ctx, out, "fetch", "--quiet", "--force", "--prune", "--no-tags", "--no-write-fetch-head",
+	return m.gitIn(ctx, dir, out, "fetch", "--quiet", "--force", "--prune", "--no-tags", "--no-write-fetch-head",
 		"--", repo, "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
+}
+
+// elsewhere is an address that git asks another machine for, or by a protocol.
+var elsewhere = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*://|[^/]*:)`)
+
+// folder returns the folder of this machine that git takes repo for; "" = it is
+// none, but an address or a file. It is an error if repo can be nothing else.
+func folder(repo string) (string, error) {
+	path := repo
+	if rest, ok := strings.CutPrefix(repo, "file:///"); ok {
+		plain, err := url.PathUnescape(rest)
+		if err != nil {
+			return "", fmt.Errorf("read the address of the repository: %w", err)
+		}
+		path = "/" + plain
+	} else if elsewhere.MatchString(repo) {
+		return "", nil
+	}
+	for _, name := range []string{path, path + ".git"} {
+		switch info, err := os.Stat(name); {
+		case err == nil && info.IsDir():
+			return name, nil
+		case err == nil:
+			return "", nil // a bundle
+		}
+	}
+	return "", fmt.Errorf("there is no repository %s", clean(path))
 }
 
 // find returns the commit that ref names in the mirror, "" = none. A full hash is

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Source is where a stack's releases come from.
@@ -19,8 +21,8 @@ type Source struct {
 
 // check reports why s can't be built from, and returns it with Tree made clean.
 func (s Source) check() (Source, error) {
-	if s.Repo == "" || strings.HasPrefix(s.Repo, "-") {
-		return s, fmt.Errorf("source.repo %q is no URL or path", s.Repo)
+	if err := CheckRepo(s.Repo); err != nil {
+		return s, fmt.Errorf("source.repo: %w", err)
 	}
 	if err := CheckRef(s.Branch); err != nil {
 		return s, fmt.Errorf("source.branch: %w", err)
@@ -32,6 +34,26 @@ func (s Source) check() (Source, error) {
 		return s, fmt.Errorf("source.tree %q is not a folder below the checkout", s.Tree)
 	}
 	return s, nil
+}
+
+// remoteHelper is an address that git would run a program of the given name for.
+var remoteHelper = regexp.MustCompile(`^[A-Za-z0-9+.-]*::`)
+
+// optionHost is an address with a host that could be taken for an option.
+var optionHost = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*://)?([^/@]*@)?-`)
+
+// CheckRepo reports why repo can't be the address or the path of a repository here.
+func CheckRepo(repo string) error {
+	odd := func(r rune) bool { return r == utf8.RuneError || unicode.IsControl(r) }
+	switch {
+	case len(repo) > 4096:
+		return errors.New("repository address is longer than 4096 bytes")
+	case repo == "" || optionHost.MatchString(repo) || strings.ContainsFunc(repo, odd):
+		return fmt.Errorf("%q is no repository", repo)
+	case remoteHelper.MatchString(repo):
+		return fmt.Errorf("%q would run a remote helper: give a path or an address", repo)
+	}
+	return nil
 }
 
 var refGrammar = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/@-]*$`)

@@ -169,7 +169,7 @@ func (h *Hosts) Resume(name string) { h.t.Helper(); h.signal(name, syscall.SIGCO
 func (h *Hosts) Cut(name string) {
 	h.t.Helper()
 	init := h.pid(h.run[name])
-	for _, pid := range h.pids(name) {
+	for _, pid := range h.PIDs(name) {
 		if pid != init {
 			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by itself
 		}
@@ -238,8 +238,8 @@ func (h *Hosts) pid(cmd *exec.Cmd) int {
 	return pid
 }
 
-// pids returns all processes of a host.
-func (h *Hosts) pids(name string) []int {
+// PIDs returns all processes of a host, as they are numbered outside.
+func (h *Hosts) PIDs(name string) []int {
 	h.t.Helper()
 	if h.run[name] == nil {
 		h.t.Fatalf("%s is stopped", name)
@@ -260,7 +260,7 @@ func (h *Hosts) pids(name string) []int {
 
 func (h *Hosts) signal(name string, sig syscall.Signal) {
 	h.t.Helper()
-	for _, pid := range h.pids(name) {
+	for _, pid := range h.PIDs(name) {
 		_ = syscall.Kill(pid, sig) // it may have ended by itself
 	}
 }
