@@ -12,7 +12,7 @@ topic, and the deploy engine behind it.
 	pushtrain status | queue | stats  what the bot knows
 	pushtrain restore FILE            takes up the journal from a copy
 	pushtrain version | completion
-	pushtrain host --root ROOT        what the bot starts on a host; nobody types it
+	pushtrain host --root ROOT        what the bot starts on a host, or a key's forced command; nobody types it
 
 The verbs of the second half ask the running bot through its socket in the state
 directory. With no bot they open the journal themselves, which keeps a bot out

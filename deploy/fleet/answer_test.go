@@ -154,7 +154,7 @@ func TestEpochOutOfReach(t *testing.T) {
 			fmt.Fprintf(out, `{"N":1,"Version":2,"Rsync":"3.2.7","Standing":{"Epoch":%d}}`+"\n", epoch)
 			_, _ = io.Copy(io.Discard, in)
 		})
-		standing, _, err := l.fence(t.Context(), lock{epoch: 7})
+		standing, _, err := l.fence(t.Context(), lock{epoch: 7}, t.Logf)
 		if far && (err == nil || !strings.Contains(err.Error(), "there can't have been as many")) || !far && (err != nil || standing.Epoch != epoch) {
 			t.Errorf("epoch %d: %+v, %v", epoch, standing, err)
 		}

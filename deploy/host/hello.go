@@ -16,6 +16,7 @@ func (s *session) hello(ctx context.Context, req Request, resp *Response) error 
 	s.drain = req.Drain
 	resp.Version = Version
 	resp.Hostname = hostname()
+	resp.Helper = s.helper
 	resp.Rsync = rsyncVersion(ctx)
 	return nil
 }

@@ -57,6 +57,7 @@ type Response struct {
 	Version  int             `json:",omitempty"` // Hello
 	Rsync    string          `json:",omitempty"` // Hello: rsync's version, "" = it is missing
 	Hostname string          `json:",omitempty"` // Hello
+	Helper   string          `json:",omitempty"` // Hello: by a forced command, which program answers; "" = the one that was asked for
 	Standing deploy.Standing `json:",omitzero"`  // all verbs: as it is after the deed
 	Ready    bool            `json:",omitempty"` // Prepare: nothing to send; Flip: it was there already
 	Diff     []string        `json:",omitempty"` // Seal: the first paths that differ, at most 10, each with what differs

@@ -36,7 +36,11 @@ func Serve(ctx context.Context, root string, in io.Reader, out io.Writer) error 
 	if !filepath.IsAbs(root) || root == "/" {
 		return fmt.Errorf("serve %q: a root is an absolute path below /", root)
 	}
-	s := &session{path: root, drain: usualDrain}
+	return (&session{path: root, drain: usualDrain}).run(ctx, in, out)
+}
+
+// run is the session, from its first request to its end.
+func (s *session) run(ctx context.Context, in io.Reader, out io.Writer) error {
 	defer s.close()
 	return s.serve(ctx, in, out, maxLine)
 }
@@ -77,6 +81,10 @@ func send(out io.Writer, resp Response) error {
 type session struct {
 	path  string        // ROOT
 	drain time.Duration // how long a side may have readers after it was left
+
+	helper string // by a forced command: what this program is called as a helper
+	conn   string // by a forced command: the connection, as sshd names it
+	forced *Call  // by a forced command: what its key may do; nil = there is none
 
 	root  *os.Root // nil = ROOT does not exist; opened anew for each request until the lock is held
 	lock  *os.File // nil = the lock is not held
