@@ -127,7 +127,7 @@ func (s *session) answer(ctx context.Context, line []byte) Response {
 		return refused(Response{}, refuse(Bad, "not a request: %v", err))
 	}
 	resp := Response{N: req.N}
-	if len(line) > maxSmall && req.Do != Seal {
+	if len(line) > maxSmall && req.Do != Seal && req.Do != Audit {
 		return refused(resp, refuse(Bad, "%s with %d bytes", req.Do, len(line)))
 	}
 	err := s.do(ctx, req, &resp)
@@ -157,6 +157,8 @@ func (s *session) do(ctx context.Context, req Request, resp *Response) error {
 		return s.hello(ctx, req, resp)
 	case Status:
 		return nil
+	case Audit:
+		return s.audit(ctx, req, resp)
 	case Lock:
 		return s.takeLock(ctx, req)
 	case Unlock:
