@@ -27,6 +27,7 @@ type Config struct {
 	Ops     []string      // accounts, or nicks where there are no accounts, that may override
 	Dir     string        // run logs go to Dir/runs
 	Open    time.Duration // hours a day in which pushes are made, for the capacity; 0 = 8 h
+	Idle    bool          // it answers questions, and takes up no rollout that a crash has left
 	Audit   time.Duration // how often all hosts read all of what they serve; 0 = never
 	Version string
 	Ready   func() // called once, when the bot is first in the channel; nil = nobody waits
@@ -248,7 +249,7 @@ func (b *Bot) start() error {
 		b.must(train.Who{}, train.Configured{Rules: b.cfg.Rules})
 	}
 	for id, r := range b.book.Open {
-		if r.State != deploy.Stuck {
+		if r.State != deploy.Stuck && !b.cfg.Idle {
 			if err := b.deployApply(id, deploy.Resume{}); err != nil {
 				return fmt.Errorf("resume rollout %d: %w", id, err)
 			}

@@ -5,6 +5,7 @@ topic, and the deploy engine behind it.
 	pushtrain run                     the bot, in the foreground
 	pushtrain demo                    the whole thing on loopback, to look at
 	pushtrain init | check            write a configuration; read it and say all that is wrong with it
+	pushtrain doctor                  tries all that a push needs, and says how to mend what is not well
 	pushtrain deploy STACK STAGE      a rollout from the shell
 	pushtrain rollback STACK STAGE    flips it back
 	pushtrain sync STACK STAGE HOST   brings one host up to what its stage serves

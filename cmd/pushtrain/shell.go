@@ -307,7 +307,9 @@ func (o *options) alone(ctx context.Context, cfg Config, req bot.Request, out fu
 			return exitUnavailable, err
 		}
 	}
-	b, done, err := assemble(cfg, nobody{}, zerolog.New(os.Stderr).Level(zerolog.WarnLevel), nil)
+	how := botConfig(cfg, zerolog.New(os.Stderr).Level(zerolog.WarnLevel), nil)
+	how.Idle = slices.Contains([]string{"status", "queue", "stats"}, req.Do)
+	b, done, err := assemble(cfg, nobody{}, how)
 	if err != nil {
 		return exitFailed, err
 	}

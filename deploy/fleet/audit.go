@@ -36,11 +36,10 @@ func (f *Fleet) Audit(ctx context.Context, t deploy.Target, rel deploy.Release) 
 
 // audit asks one host. One that says by itself that it serves another release has no drift.
 func (f *Fleet) audit(ctx context.Context, s *stack, h Host, rel deploy.Release) (deploy.Standing, []string, error) {
-	l, err := h.link(s.Stack)
+	l, err := f.ownLink(s, h)
 	if err != nil {
 		return deploy.Standing{}, nil, err
 	}
-	l.ssh, l.open = f.ssh, f.open
 	defer l.close()
 	resp, err := l.ask(ctx, noLock, host.Request{Do: host.Status})
 	live := resp.Standing.Live

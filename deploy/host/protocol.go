@@ -14,7 +14,7 @@ const Version = 2
 type Request struct {
 	N     uint64
 	Do    Verb
-	Epoch uint64           `json:",omitempty"` // every verb but Hello, Status and Audit carries it; one that is lower than the host's is refused for good
+	Epoch uint64           `json:",omitempty"` // every verb but Hello, Status, Checkup and Audit carries it; one that is lower than the host's is refused for good
 	Stack string           `json:",omitempty"` // Lock: for the message of who holds it
 	By    string           `json:",omitempty"` // Lock: likewise
 	Owner string           `json:",omitempty"` // Lock: who uses the epoch, up to 16 hex digits; the same epoch of another one is refused
@@ -47,7 +47,8 @@ const (
 	After   Verb = "after"   // runs Argv in ROOT, if Side is live; may be asked more than once
 	Status  Verb = "status"  // Standing
 	Unlock  Verb = "unlock"
-	Audit   Verb = "audit" // reads all of Side, beside other work, and says in Diff how it is not Tree. Takes nothing
+	Checkup Verb = "checkup" // Health. Takes nothing, and leaves nothing behind
+	Audit   Verb = "audit"   // reads all of Side, beside other work, and says in Diff how it is not Tree. Takes nothing
 )
 
 // Response answers one Request.
@@ -63,6 +64,7 @@ type Response struct {
 	Ready    bool            `json:",omitempty"` // Prepare: nothing to send; Flip: it was there already
 	Diff     []string        `json:",omitempty"` // Seal, Audit: the first paths that differ, at most 10, each with what differs
 	Free     Need            `json:",omitzero"`  // Prepare: room that there is
+	Health   *Health         `json:",omitempty"` // Checkup
 	Said     []string        `json:",omitempty"` // Before, After: the last lines of what the command said
 }
 

@@ -144,7 +144,7 @@ func (s *session) answer(ctx context.Context, line []byte) Response {
 
 // do carries out req.
 func (s *session) do(ctx context.Context, req Request, resp *Response) error {
-	if req.Do == Hello || req.Do == Lock {
+	if req.Do == Hello || req.Do == Lock || req.Do == Checkup {
 		if err := s.guard(); err != nil {
 			return err
 		}
@@ -157,6 +157,8 @@ func (s *session) do(ctx context.Context, req Request, resp *Response) error {
 		return s.hello(ctx, req, resp)
 	case Status:
 		return nil
+	case Checkup:
+		return s.checkup(resp)
 	case Audit:
 		return s.audit(ctx, req, resp)
 	case Lock:
