@@ -242,14 +242,14 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 		if _, err := tx.CreateBucket([]byte("novelty")); err != nil {
 			return err
 		}
-		return tx.Bucket(bucketMeta).Put(keySchema, []byte("2"))
+		return tx.Bucket(bucketMeta).Put(keySchema, []byte("3"))
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	copied := copyOf(t, path)
 	_, err = Open(copied)
-	if !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "schema 2; this one reads 1") {
+	if !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "schema 3; this one reads 2") {
 		t.Fatalf("Open: %v, want ErrNewer", err)
 	}
 }
