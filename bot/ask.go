@@ -12,7 +12,7 @@ import (
 
 // Request is what the shell asks of a bot, through its socket or in its own process.
 type Request struct {
-	Do       string // deploy, rollback, dry-deploy, dry-rollback, abort, hold, unhold, status, queue, stats, log
+	Do       string // deploy, rollback, dry-deploy, dry-rollback, abort, hold, unhold, status, queue, stats, log, verify
 	By       string // the shell user
 	Stack    string
 	Stage    string
@@ -142,6 +142,8 @@ func (b *Bot) onAsk(a *ask) {
 			b.end(a, ExitDone, map[string]any{"live": b.train.Live, "running": b.train.Busy, "held": b.train.Queue.Holds, "online": b.online,
 				"quarantine": b.book.Quarantine, "odd": odd}, append(lines, odd...)...)
 		})
+	case "verify":
+		b.askVerify(a)
 	case "queue":
 		b.end(a, ExitDone, map[string]any{"topic": b.train.Topic(), "queue": b.train.Queue}, answerQueue(b, by, nil)...)
 	case "stats":

@@ -46,15 +46,12 @@ func (b *Bot) look(l look, then func(odd []string)) {
 		return
 	}
 	var all []*seen
-	for _, st := range b.train.Rules.Stacks {
-		for _, sg := range st.Stages {
-			t := deploy.Target{Stack: st.Name, Stage: sg.Name}
-			live, shipped := b.book.Live(t)
-			if _, runs := b.running(t.Stack); !shipped || runs || l.stack != "" && l.stack != t.Stack { // what moves can't be compared
-				continue
-			}
-			all = append(all, &seen{Target: t, began: b.began[t.Stack], want: live.Release})
+	for _, t := range b.targets() {
+		live, shipped := b.book.Live(t)
+		if _, runs := b.running(t.Stack); !shipped || runs || l.stack != "" && l.stack != t.Stack { // what moves can't be compared
+			continue
 		}
+		all = append(all, &seen{Target: t, began: b.began[t.Stack], want: live.Release})
 	}
 	b.deeds = append(b.deeds, func() {
 		b.jobs.Go(func() {
@@ -65,6 +62,17 @@ func (b *Bot) look(l look, then func(odd []string)) {
 			}
 		})
 	})
+}
+
+// targets are all that the rules name.
+func (b *Bot) targets() []deploy.Target {
+	var all []deploy.Target
+	for _, st := range b.train.Rules.Stacks {
+		for _, sg := range st.Stages {
+			all = append(all, deploy.Target{Stack: st.Name, Stage: sg.Name})
+		}
+	}
+	return all
 }
 
 // askHosts fills in what the hosts say.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"go.etcd.io/bbolt"
 )
@@ -46,6 +47,37 @@ func ParseHead(text string) (Head, error) {
 
 // Head returns the newest record.
 func (s *Store) Head() Head { return *s.head.Load() }
+
+// Witness is what a host keeps of the journal: by which record it begins, and its Head.
+func (s *Store) Witness() (string, error) {
+	head := s.Head()
+	if head.Seq == 0 {
+		return "", nil
+	}
+	first, err := s.first()
+	return fmt.Sprintf("%x %s", first[:8], head), err
+}
+
+// ReadWitness returns the head that a witness tells of; false = it tells of another
+// journal, or of none.
+func (s *Store) ReadWitness(text string) (Head, bool) {
+	begin, rest, _ := strings.Cut(text, " ")
+	h, err := ParseHead(rest)
+	if err != nil {
+		return Head{}, false
+	}
+	first, err := s.first()
+	return h, err == nil && begin == hex.EncodeToString(first[:8])
+}
+
+// first is the link of the first record: no two journals have the same one.
+func (s *Store) first() (l Link, err error) {
+	err = s.db.View(func(tx *bbolt.Tx) error {
+		l, _, err = unchain(seqKey(1), tx.Bucket(bucketRecords).Get(seqKey(1)))
+		return err
+	})
+	return l, err
+}
 
 // Tampered says which record is the first that is not as it was written.
 type Tampered struct {

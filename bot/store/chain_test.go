@@ -116,6 +116,20 @@ func TestParseHead(t *testing.T) {
 	if h, err := ParseHead(s.Head().String()); err != nil || h != s.Head() {
 		t.Errorf("%v, %v, want %v", h, err, s.Head())
 	}
+	text, err := s.Witness()
+	if h, ours := s.ReadWitness(text); err != nil || !ours || h != s.Head() {
+		t.Errorf("ReadWitness(%q) = %v, %v; %v", text, h, ours, err)
+	}
+	other := open(t, filepath.Join(t.TempDir(), "journal.db"))
+	if text, err := other.Witness(); text != "" || err != nil {
+		t.Errorf("Witness() = %q, %v of an empty journal", text, err)
+	}
+	if err := other.Commit([]Record{{Kind: "x", Type: "other"}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if h, ours := other.ReadWitness(text); ours {
+		t.Errorf("another journal takes %q as its own: %v", text, h)
+	}
 	for _, bad := range []string{"", "1", "1:", "1:abcd", "x:" + strings.Repeat("a", 64), "-1:" + strings.Repeat("a", 64)} {
 		if h, err := ParseHead(bad); err == nil {
 			t.Errorf("ParseHead(%q) = %v", bad, h)

@@ -113,6 +113,9 @@ func check(t testing.TB, s *Store, n uint64) {
 	if next != n+1 {
 		t.Fatalf("%d records, want %d", next-1, n)
 	}
+	if holds, err := s.Verify(t.Context()); holds != n || err != nil {
+		t.Fatalf("Verify() = %d, %v, want %d", holds, err, n)
+	}
 	snap, err := s.Snapshot("queue")
 	if err != nil {
 		t.Fatal(err)

@@ -83,7 +83,15 @@ func assemble(cfg Config, chat bot.Chat, how bot.Config) (*bot.Bot, func(), erro
 	if err != nil {
 		return nil, nil, err
 	}
-	f, err := fleet.Open(fleetConfig(cfg))
+	fc := fleetConfig(cfg)
+	fc.Witness = func() string {
+		text, err := st.Witness()
+		if err != nil {
+			how.Log.Error().Err(err).Msg("say what the journal holds")
+		}
+		return text
+	}
+	f, err := fleet.Open(fc)
 	if err != nil {
 		return nil, nil, errors.Join(err, st.Close())
 	}

@@ -227,8 +227,11 @@ func unholdCommand(o *options) *cobra.Command {
 }
 
 func logCommand(o *options) *cobra.Command {
-	return o.simple("log TEXT", "Write a line into the deploy log and announce it", someText,
+	c := o.simple("log TEXT", "Write a line into the deploy log and announce it", someText,
 		func(args []string) bot.Request { return bot.Request{Do: "log", Text: args[0]} })
+	c.AddCommand(o.simple("verify", "Name the first entry of the journal that is not as it was written", cobra.NoArgs,
+		func([]string) bot.Request { return bot.Request{Do: "verify"} }))
+	return c
 }
 
 // someText wants one argument that says something.
@@ -308,7 +311,7 @@ func (o *options) alone(ctx context.Context, cfg Config, req bot.Request, out fu
 		}
 	}
 	how := botConfig(cfg, zerolog.New(os.Stderr).Level(zerolog.WarnLevel), nil)
-	how.Idle = slices.Contains([]string{"status", "queue", "stats"}, req.Do)
+	how.Idle = slices.Contains([]string{"status", "queue", "stats", "verify"}, req.Do)
 	b, done, err := assemble(cfg, nobody{}, how)
 	if err != nil {
 		return exitFailed, err

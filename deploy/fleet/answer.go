@@ -48,6 +48,9 @@ func vet(resp *host.Response, drain time.Duration) error {
 	for i, line := range resp.Said {
 		resp.Said[i] = oneLine(line)
 	}
+	if !host.IsWitness(resp.Witness) {
+		resp.Witness = ""
+	}
 	if h := resp.Health; h != nil {
 		h.Holder, h.Fault = oneLine(h.Holder), oneLine(h.Fault)
 		h.PHP = h.PHP[:min(len(h.PHP), phpMax)]

@@ -13,10 +13,11 @@ import (
 
 // Config says where releases come from and go to.
 type Config struct {
-	Dir       string // the folder of the releases' archives, one folder a stack below it
-	SSHConfig string // an ssh_config(5) file; "" = the user's own
-	Helper    string // the pushtrain binary that is put on hosts; "" = this program
-	Parallel  int    // rsyncs at once; 0 = 8
+	Dir       string        // the folder of the releases' archives, one folder a stack below it
+	SSHConfig string        // an ssh_config(5) file; "" = the user's own
+	Helper    string        // the pushtrain binary that is put on hosts; "" = this program
+	Witness   func() string // what the journal says now, to be kept on each host that is flipped; nil = nothing is
+	Parallel  int           // rsyncs at once; 0 = 8
 	Stacks    []Stack
 }
 

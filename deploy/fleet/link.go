@@ -279,7 +279,7 @@ func (l *link) greet(ctx context.Context) (host.Response, error) {
 }
 
 // unlock gives the lock back, if the session that held it is still there.
-func (l *link) unlock(ctx context.Context, epoch uint64) error {
+func (l *link) unlock(ctx context.Context, epoch uint64, witness string) error {
 	if err := l.take(ctx); err != nil {
 		return err
 	}
@@ -288,7 +288,7 @@ func (l *link) unlock(ctx context.Context, epoch uint64) error {
 		return nil
 	}
 	l.epoch = 0
-	resp, err := l.call(ctx, host.Request{Do: host.Unlock, Epoch: epoch})
+	resp, err := l.call(ctx, host.Request{Do: host.Unlock, Epoch: epoch, Witness: witness})
 	if err == nil && resp.Err != "" {
 		err = &refusal{resp}
 		l.drop() // with the session, the lock goes for sure

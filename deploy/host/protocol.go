@@ -12,20 +12,21 @@ const Version = 2
 // Request is one line of JSON to `pushtrain host`. Exactly one Response with the
 // same N comes back for each, in order.
 type Request struct {
-	N     uint64
-	Do    Verb
-	Epoch uint64           `json:",omitempty"` // every verb but Hello, Status, Checkup and Audit carries it; one that is lower than the host's is refused for good
-	Stack string           `json:",omitempty"` // Lock: for the message of who holds it
-	By    string           `json:",omitempty"` // Lock: likewise
-	Owner string           `json:",omitempty"` // Lock: who uses the epoch, up to 16 hex digits; the same epoch of another one is refused
-	Prove bool             `json:",omitempty"` // Lock: a side with a file that was changed since it was sealed is sealed no more
-	Side  deploy.Side      `json:",omitempty"` // Prepare, Seal, Flip, Audit: the side to fill, seal, flip to, read; Before, After: the one that was filled, that is live
-	From  deploy.Side      `json:",omitempty"` // Flip: the side that must be live now; "" = there is no link yet
-	Seal  deploy.Seal      `json:",omitzero"`  // Prepare: what is coming; Seal: what it must be; Flip, Before: what it must be sealed with
-	Drain time.Duration    `json:",omitempty"` // Hello: how long a side may have readers after it was left
-	Tree  *deploy.Manifest `json:",omitempty"` // Seal, Audit: the manifest that the side must equal
-	Need  Need             `json:",omitzero"`  // Prepare: room that the side needs
-	Argv  []string         `json:",omitempty"` // Before, After: the command, run without a shell
+	N       uint64
+	Do      Verb
+	Epoch   uint64           `json:",omitempty"` // every verb but Hello, Status, Checkup and Audit carries it; one that is lower than the host's is refused for good
+	Stack   string           `json:",omitempty"` // Lock: for the message of who holds it
+	By      string           `json:",omitempty"` // Lock: likewise
+	Owner   string           `json:",omitempty"` // Lock: who uses the epoch, up to 16 hex digits; the same epoch of another one is refused
+	Prove   bool             `json:",omitempty"` // Lock: a side with a file that was changed since it was sealed is sealed no more
+	Side    deploy.Side      `json:",omitempty"` // Prepare, Seal, Flip, Audit: the side to fill, seal, flip to, read; Before, After: the one that was filled, that is live
+	From    deploy.Side      `json:",omitempty"` // Flip: the side that must be live now; "" = there is no link yet
+	Seal    deploy.Seal      `json:",omitzero"`  // Prepare: what is coming; Seal: what it must be; Flip, Before: what it must be sealed with
+	Drain   time.Duration    `json:",omitempty"` // Hello: how long a side may have readers after it was left
+	Tree    *deploy.Manifest `json:",omitempty"` // Seal, Audit: the manifest that the side must equal
+	Need    Need             `json:",omitzero"`  // Prepare: room that the side needs
+	Witness string           `json:",omitempty"` // Flip, Unlock: what the bot's journal says now; kept here
+	Argv    []string         `json:",omitempty"` // Before, After: the command, run without a shell
 }
 
 // Need is room asked for on the host's file system.
@@ -65,6 +66,7 @@ type Response struct {
 	Diff     []string        `json:",omitempty"` // Seal, Audit: the first paths that differ, at most 10, each with what differs
 	Free     Need            `json:",omitzero"`  // Prepare: room that there is
 	Health   *Health         `json:",omitempty"` // Checkup
+	Witness  string          `json:",omitempty"` // Status: what the journal of the bot that moved the link last said then; "" = none is kept
 	Said     []string        `json:",omitempty"` // Before, After: the last lines of what the command said
 }
 

@@ -149,6 +149,9 @@ func (s *session) do(ctx context.Context, req Request, resp *Response) error {
 			return err
 		}
 	}
+	if req.Witness != "" && !IsWitness(req.Witness) {
+		return refuse(Bad, "witness %.100q of no journal", req.Witness)
+	}
 	if err := s.open(req.Do == Lock && req.Epoch > 0); err != nil {
 		return err
 	}
@@ -156,6 +159,7 @@ func (s *session) do(ctx context.Context, req Request, resp *Response) error {
 	case Hello:
 		return s.hello(ctx, req, resp)
 	case Status:
+		resp.Witness = s.witness()
 		return nil
 	case Checkup:
 		return s.checkup(resp)
@@ -166,6 +170,9 @@ func (s *session) do(ctx context.Context, req Request, resp *Response) error {
 	case Unlock:
 		if err := s.fresh(req.Epoch); err != nil {
 			return err
+		}
+		if s.lock != nil {
+			s.keepWitness(req.Witness)
 		}
 		s.unlock()
 		return nil
