@@ -14,6 +14,7 @@ import (
 	"pushtrain/bot/store"
 	"pushtrain/deploy"
 	"pushtrain/deploy/fleet"
+	"pushtrain/deploy/release"
 	"pushtrain/train"
 )
 
@@ -21,14 +22,15 @@ import (
 type Config struct {
 	Rules   train.Rules
 	Fleets  map[deploy.Target]Fleet
-	Nick    string        // as configured, for "pushbot: join"
-	Channel string        // for the room that a topic has
-	Prefix  string        // of commands; "" = "."
-	Ops     []string      // accounts, or nicks where there are no accounts, that may override
-	Dir     string        // run logs go to Dir/runs
-	Open    time.Duration // hours a day in which pushes are made, for the capacity; 0 = 8 h
-	Idle    bool          // it answers questions, and takes up no rollout that a crash has left
-	Audit   time.Duration // how often all hosts read all of what they serve; 0 = never
+	Nick    string            // as configured, for "pushbot: join"
+	Channel string            // for the room that a topic has
+	Prefix  string            // of commands; "" = "."
+	People  map[string]string // nicks by the names and addresses, in lower case, that people commit under
+	Ops     []string          // accounts, or nicks where there are no accounts, that may override
+	Dir     string            // run logs go to Dir/runs
+	Open    time.Duration     // hours a day in which pushes are made, for the capacity; 0 = 8 h
+	Idle    bool              // it answers questions, and takes up no rollout that a crash has left
+	Audit   time.Duration     // how often all hosts read all of what they serve; 0 = never
 	Version string
 	Ready   func() // called once, when the bot is first in the channel; nil = nobody waits
 	Log     zerolog.Logger
@@ -61,6 +63,8 @@ type Deployer interface {
 	Status(ctx context.Context, t deploy.Target) []fleet.HostStatus
 	// Audit is Status by hosts that read all of what they serve: it should be rel.
 	Audit(ctx context.Context, t deploy.Target, rel deploy.Release) []fleet.HostStatus
+	// Commits are what a rollout from one commit to another brings; to "" = what the branch holds now.
+	Commits(ctx context.Context, stack, from, to string) ([]release.Commit, error)
 	// Prune drops old releases of a stack, but none of inUse.
 	Prune(stack string, inUse ...string) error
 }
@@ -102,6 +106,7 @@ type Bot struct {
 	watchers map[uint64][]*ask
 	looks    map[look][]func(odd []string)      // under way, with who waits for each
 	drift    map[deploy.Target]map[string]drift // by host
+	brings   map[string]brings                  // by stack: what the next rollout brings, or the last one brought
 	began    map[string]uint64                  // by stack: the rollout that this process began last
 	audited  time.Time                          // the last time, or the start
 	accounts bool                               // the server tells accounts
@@ -114,6 +119,9 @@ type effectKey struct {
 	kind deploy.Kind
 	host string
 }
+
+// later is something that Run does when a job beside it has ended.
+type later func()
 
 // done is the answer to an effect of a rollout.
 type done struct {
@@ -135,7 +143,7 @@ func New(cfg Config, st *store.Store, chat Chat, d Deployer) (*Bot, error) {
 		members: map[string]irc.Member{}, spoke: map[string]time.Time{}, nick: cfg.Nick,
 		hinted: map[string]time.Time{}, refusals: map[string]*refusals{},
 		open: map[effectKey]context.CancelFunc{}, watchers: map[uint64][]*ask{},
-		looks: map[look][]func([]string){}, drift: map[deploy.Target]map[string]drift{}, began: map[string]uint64{},
+		looks: map[look][]func([]string){}, drift: map[deploy.Target]map[string]drift{}, began: map[string]uint64{}, brings: map[string]brings{},
 	}
 	if err := b.load(); err != nil {
 		return nil, err
@@ -274,6 +282,14 @@ func (b *Bot) handle(x any) {
 		x()
 	default:
 		panic(fmt.Sprintf("bot: unknown input %T", x))
+	}
+}
+
+// hand has Run do f, unless the bot ends first. It is for jobs beside it.
+func (b *Bot) hand(f func()) {
+	select {
+	case <-b.ctx.Done():
+	case b.inbox <- later(f):
 	}
 }
 

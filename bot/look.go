@@ -15,9 +15,6 @@ import (
 // lookTime is how long hosts have for saying what they serve.
 const lookTime = 5 * time.Second
 
-// later is something that Run does when a job beside it has ended.
-type later func()
-
 // look names what is looked at.
 type look struct {
 	stack string // "" = all
@@ -56,10 +53,7 @@ func (b *Bot) look(l look, then func(odd []string)) {
 	b.deeds = append(b.deeds, func() {
 		b.jobs.Go(func() {
 			b.askHosts(l, all)
-			select {
-			case <-b.ctx.Done():
-			case b.inbox <- later(func() { b.compare(l, all) }):
-			}
+			b.hand(func() { b.compare(l, all) })
 		})
 	})
 }

@@ -106,6 +106,7 @@ func (b *Bot) deployApply(id uint64, e deploy.Event) error {
 	r, _ := next.Find(id)
 	if built, ok := e.(deploy.Built); ok && r.Train != 0 {
 		b.must(train.Who{}, train.Pinned{Train: r.Train, Shipment: shipment(r.Stack, built.Release)})
+		b.pinBrings(r.Stack, built.Release.Commit)
 	}
 	if r.State != before.State {
 		b.phase(r)
@@ -177,6 +178,7 @@ func (b *Bot) ended(r deploy.Rollout, e deploy.Ended) {
 		b.forgetDrift(r)
 	default:
 		b.abandon(r, e)
+		b.nameWhoFailed(r)
 	}
 	b.deeds = append(b.deeds, func() { b.runs.end(r.ID) })
 	b.backup()

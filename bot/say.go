@@ -26,6 +26,9 @@ func (b *Bot) tell(by train.Who, e train.Effect) {
 		}
 	case train.Up:
 		b.tellUp(by, e)
+		if !e.Again {
+			b.fetchBrings(e)
+		}
 	case train.EveryoneReady:
 		do := ".done when you have watched long enough"
 		if e.Next != "" {

@@ -18,6 +18,7 @@ import (
 	"pushtrain/bot/store"
 	"pushtrain/deploy"
 	"pushtrain/deploy/fleet"
+	"pushtrain/deploy/release"
 	"pushtrain/train"
 )
 
@@ -149,6 +150,7 @@ func (s *stage) comeOnline() {
 var (
 	spoken  = regexp.MustCompile(`^([^ ]+?)( to pushbot)?> (.*)$`)
 	happens = regexp.MustCompile(`^([a-z]+)/([a-z]+) (ok|at|fails for good|fails)\b:? ?(.*)$`)
+	gets    = regexp.MustCompile(`^([a-z]+) gets ([0-9a-f]+) by (.+) <(.*)> "(.*)"(?:: (.*))?$`)
 	drifts  = regexp.MustCompile(`^([a-z]+)/([a-z]+) drifts: host ([a-z0-9]+), (.*)$`)
 	shell   = regexp.MustCompile(`^\$ ([a-z]+): ([a-z]+) ?([a-z]*) ?([a-z]*) ?(?:"(.*)")?$`)
 )
@@ -173,6 +175,10 @@ func (s *stage) do(line string) error {
 	}
 	if m := happens.FindStringSubmatch(rest); m != nil {
 		return s.rollout(deploy.Target{Stack: m[1], Stage: m[2]}, m[3], m[4])
+	}
+	if m := gets.FindStringSubmatch(rest); m != nil {
+		s.fleet.brings(m[1], release.Commit{Hash: m[2], Name: m[3], Email: m[4], Subject: m[5], Files: strings.Fields(m[6])})
+		return nil
 	}
 	if m := drifts.FindStringSubmatch(rest); m != nil {
 		s.fleet.drifts(deploy.Target{Stack: m[1], Stage: m[2]}, fleet.HostStatus{Name: m[3], Drift: strings.Split(m[4], "; ")})
@@ -270,6 +276,12 @@ func (s *stage) directive(line string) (bool, error) {
 		s.cfg.Rules.Cap, err = strconv.Atoi(rest)
 	case "idle":
 		s.cfg.Rules.Idle, err = time.ParseDuration(rest)
+	case "people":
+		s.cfg.People = map[string]string{}
+		for _, pair := range strings.Split(rest, "; ") {
+			key, nick, _ := strings.Cut(pair, " = ")
+			s.cfg.People[key] = nick
+		}
 	case "audit":
 		s.cfg.Audit, err = time.ParseDuration(rest)
 	case "identity":

@@ -8,13 +8,14 @@ import "time"
 // A Config without a problem is complete: defaults are filled in, and every rule in
 // config_check.go holds.
 type Config struct {
-	IRC      IRCConfig     `yaml:"irc"`
-	Train    TrainConfig   `yaml:"train"`
-	Stacks   []StackConfig `yaml:"stacks"` // in order; the first is the default
-	SSH      SSHConfig     `yaml:"ssh"`
-	Web      WebConfig     `yaml:"web"`
-	Audit    time.Duration `yaml:"audit"` // how often hosts read all of what they serve; 0 = never
-	StateDir string        `yaml:"state_dir"`
+	IRC      IRCConfig      `yaml:"irc"`
+	Train    TrainConfig    `yaml:"train"`
+	Stacks   []StackConfig  `yaml:"stacks"` // in order; the first is the default
+	SSH      SSHConfig      `yaml:"ssh"`
+	Web      WebConfig      `yaml:"web"`
+	People   []PersonConfig `yaml:"people"`
+	Audit    time.Duration  `yaml:"audit"` // how often hosts read all of what they serve; 0 = never
+	StateDir string         `yaml:"state_dir"`
 }
 
 // IRCConfig is the server, the channel, and who the bot is there.
@@ -45,6 +46,12 @@ type SASLConfig struct {
 type TrainConfig struct {
 	Cap  int           `yaml:"cap"`  // riders of one train
 	Idle time.Duration `yaml:"idle"` // a driver silent for longer may be replaced
+}
+
+// PersonConfig tells whose commits are whose, where names and addresses do not.
+type PersonConfig struct {
+	Nick      string   `yaml:"nick"`
+	CommitsAs []string `yaml:"commits_as"` // authors' names and addresses
 }
 
 // StackConfig is a thing that is deployed on its own.

@@ -31,11 +31,36 @@ func check(d *decoder, c *Config) {
 	if _, _, err := splitHostPort(c.Web.Listen); err != nil && c.Web.Listen != "" && d.ok("web.listen") {
 		d.problem("web.listen", "%v, or \"\" for no page", err)
 	}
+	checkPeople(d, c.People)
 	if c.Audit < 0 && d.ok("audit") {
 		d.problem("audit", "must not be less than 0s, which is never")
 	}
 	if !filepath.IsAbs(c.StateDir) && d.ok("state_dir") {
 		d.problem("state_dir", "%q must begin with /", c.StateDir)
+	}
+}
+
+// checkPeople sees to it that each author is one person.
+func checkPeople(d *decoder, people []PersonConfig) {
+	whose := map[string]string{}
+	for i, p := range people {
+		key := fmt.Sprintf("people[%d]", i)
+		if !nickForm.MatchString(p.Nick) && d.ok(key+".nick") {
+			d.problem(key+".nick", "%q is no nick", p.Nick)
+		}
+		if len(p.CommitsAs) == 0 && d.ok(key+".commits_as") {
+			d.problem(key+".commits_as", "is missing: the names or addresses that %s commits under", p.Nick)
+		}
+		for j, author := range p.CommitsAs {
+			author, at := strings.ToLower(strings.TrimSpace(author)), fmt.Sprintf("%s.commits_as[%d]", key, j)
+			switch other, taken := whose[author]; {
+			case author == "":
+				d.problem(at, "is empty")
+			case taken:
+				d.problem(at, "%s is %s already", author, other)
+			}
+			whose[author] = p.Nick
+		}
 	}
 }
 

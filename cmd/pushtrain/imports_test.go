@@ -29,7 +29,7 @@ var ours = map[string][]string{
 	"bot/store":              nil,
 	"bot/irc":                {"train"},
 	"bot/irc/irctest":        nil,
-	"bot":                    {"bot/irc", "bot/store", "deploy", "deploy/fleet", "train"},
+	"bot":                    {"bot/irc", "bot/store", "deploy", "deploy/fleet", "deploy/release", "train"},
 	"cmd/pushtrain":          {"bot", "bot/irc", "bot/ircd", "bot/store", "deploy", "deploy/fleet", "deploy/host", "deploy/release", "deploy/webserver", "train"},
 }
 

@@ -22,6 +22,7 @@ const (
 	flipTime    = 5 * time.Second
 	confirmTime = 10 * time.Second
 	pullTime    = time.Minute
+	commitsTime = time.Minute
 )
 
 // Do carries out an effect of r and returns its answer: the event of its name or

@@ -154,6 +154,18 @@ func (f *Fleet) Status(ctx context.Context, t deploy.Target) []HostStatus {
 	return all
 }
 
+// Commits returns what a rollout of a stack from the commit from to the commit to
+// brings, newest first; see [release.Store.Commits].
+func (f *Fleet) Commits(ctx context.Context, stack, from, to string) ([]release.Commit, error) {
+	ctx, cancel := f.until(ctx, commitsTime)
+	defer cancel()
+	s := f.stacks[stack]
+	if s == nil {
+		return nil, fmt.Errorf("there is no stack %q", stack)
+	}
+	return s.store.Commits(ctx, from, to)
+}
+
 // Prune removes releases of a stack beyond its Keep, but never those of inUse
 // (deploy.Book.InUse). The owner calls it after a rollout is DONE.
 func (f *Fleet) Prune(stack string, inUse ...string) error {
