@@ -44,6 +44,8 @@ type Fleet struct {
 	Check  bool // the stage has a check
 
 	MaxQuarantine int // hosts that a rollout may go on without; 0 = none
+
+	Watch Watch
 }
 
 // Chat is where the bot speaks. *irc.Link is one; the shell without IRC another.
@@ -63,6 +65,8 @@ type Deployer interface {
 	Status(ctx context.Context, t deploy.Target) []fleet.HostStatus
 	// Audit is Status by hosts that read all of what they serve: it should be rel.
 	Audit(ctx context.Context, t deploy.Target, rel deploy.Release) []fleet.HostStatus
+	// Follow hands on what a target's logs say until ctx ends, from several goroutines.
+	Follow(ctx context.Context, t deploy.Target, out func(fleet.Line))
 	// Commits are what a rollout from one commit to another brings; to "" = what the branch holds now.
 	Commits(ctx context.Context, stack, from, to string) ([]release.Commit, error)
 	// Prune drops old releases of a stack, but none of inUse.
@@ -104,6 +108,7 @@ type Bot struct {
 	refusals map[string]*refusals
 	open     map[effectKey]context.CancelFunc // effects of rollouts that are under way
 	watchers map[uint64][]*ask
+	watches  map[deploy.Target]*watcher
 	looks    map[look][]func(odd []string)      // under way, with who waits for each
 	drift    map[deploy.Target]map[string]drift // by host
 	brings   map[string]brings                  // by stack: what the next rollout brings, or the last one brought
@@ -142,7 +147,7 @@ func New(cfg Config, st *store.Store, chat Chat, d Deployer) (*Bot, error) {
 		inbox: make(chan any, 1024), runs: openRunLogs(cfg.Dir),
 		members: map[string]irc.Member{}, spoke: map[string]time.Time{}, nick: cfg.Nick,
 		hinted: map[string]time.Time{}, refusals: map[string]*refusals{},
-		open: map[effectKey]context.CancelFunc{}, watchers: map[uint64][]*ask{},
+		open: map[effectKey]context.CancelFunc{}, watchers: map[uint64][]*ask{}, watches: map[deploy.Target]*watcher{},
 		looks: map[look][]func([]string){}, drift: map[deploy.Target]map[string]drift{}, began: map[string]uint64{}, brings: map[string]brings{},
 	}
 	if err := b.load(); err != nil {
@@ -242,6 +247,7 @@ func (b *Bot) Run(ctx context.Context) error {
 			b.flushRefusals()
 			b.room()
 			b.audit()
+			b.watch()
 			if err := b.commit(); err != nil {
 				return err
 			}
@@ -263,6 +269,7 @@ func (b *Bot) start() error {
 			}
 		}
 	}
+	b.startWatching()
 	return b.commit()
 }
 

@@ -109,6 +109,7 @@ func (b *Bot) deployApply(id uint64, e deploy.Event) error {
 		b.pinBrings(r.Stack, built.Release.Commit)
 	}
 	if r.State != before.State {
+		b.watchPhase(r)
 		b.phase(r)
 	}
 	if r.State != before.State {

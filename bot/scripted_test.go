@@ -43,12 +43,13 @@ type scripted struct {
 	kept   map[string][]string                  // the releases in use that the last Prune named, by stack
 	drift  map[deploy.Target][]fleet.HostStatus // what an audit finds
 
-	commits map[string][]release.Commit // by stack: what is not live yet
+	logs    map[deploy.Target]func(fleet.Line) // who follows
+	commits map[string][]release.Commit        // by stack: what is not live yet
 }
 
 func newScripted() *scripted {
 	return &scripted{orders: map[deploy.Target]order{}, held: map[deploy.Target]int{}, change: make(chan struct{}),
-		gone: make(chan struct{}), hosts: map[string]deploy.Standing{}, built: map[string]int{}, kept: map[string][]string{}, drift: map[deploy.Target][]fleet.HostStatus{}, commits: map[string][]release.Commit{}}
+		gone: make(chan struct{}), hosts: map[string]deploy.Standing{}, built: map[string]int{}, kept: map[string][]string{}, drift: map[deploy.Target][]fleet.HostStatus{}, commits: map[string][]release.Commit{}, logs: map[deploy.Target]func(fleet.Line){}}
 }
 
 func (f *scripted) order(t deploy.Target, o order) {
@@ -207,6 +208,14 @@ func (f *scripted) Audit(ctx context.Context, t deploy.Target, _ deploy.Release)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.drift[t]
+}
+
+// Follow hands on what logs is told.
+func (f *scripted) Follow(ctx context.Context, t deploy.Target, out func(fleet.Line)) {
+	f.mu.Lock()
+	f.logs[t] = out
+	f.mu.Unlock()
+	<-ctx.Done()
 }
 
 func (f *scripted) Commits(_ context.Context, stack, from, to string) ([]release.Commit, error) {

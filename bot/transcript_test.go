@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "rewrite the outputs in testdata; review
 //
 //	== A scene                        a new bot on an empty journal
 //	stacks web: princess prod; config (c): princess prod; search: qa! prod       (! = external)
-//	cap 3, idle 15m, ops NICK, identity account, casemapping rfc1459, accounts, topic limit 60, first install, quarantine 1, audit 6h, people ADDRESS = NICK; …
+//	cap 3, idle 15m, ops NICK, identity account, casemapping rfc1459, accounts, topic limit 60, first install, quarantine 1, audit 6h, people ADDRESS = NICK; …, watch web/prod 5m 10x 20 rollback
 //	alice> .join                      said in the channel; "alice to pushbot>" says it to the bot alone
 //	*** bob sets topic: …             by hand; "bob clears the topic"
 //	*** bob joins | joins from elsewhere | quits | parts | is now known as bob_ | logs in as b
@@ -32,6 +32,7 @@ var update = flag.Bool("update", false, "rewrite the outputs in testdata; review
 //	*** the link is busy | free; the echo waits | comes
 //	web/princess ok | at flip | fails: host web2, prepare: disk full | fails for good: …
 //	web gets 1a2b3c4 by Al <al@example.com> "subject": lib/a.php …      a commit on the branch, with the files that it touches
+//	web/prod logs 30 times on web1: fatal in lib/a.php line 7
 //	web/prod drifts: host web2, a: content differs; …      by a hand: what an audit finds there
 //	$ alice: deploy web prod "why"    from the shell; the text overrides
 //	at once: …                        at the same moment as the line before; else 11 s later

@@ -83,12 +83,26 @@ type StageConfig struct {
 	Check    []string     `yaml:"check"` // argv, after the flip
 	Pull     []string     `yaml:"pull"`  // argv that takes a host out of the pool
 
-	MaxQuarantine int            `yaml:"max_quarantine"` // hosts that a rollout may go on without
-	Watch         map[string]any `yaml:"watch"`          // kept as it is
+	MaxQuarantine int         `yaml:"max_quarantine"` // hosts that a rollout may go on without
+	Watch         WatchConfig `yaml:"watch"`
 
 	BeforeFlip []string `yaml:"before_flip"` // argv, on each host that is about to flip
 	AfterFlip  []string `yaml:"after_flip"`  // argv, on each host after each flip there
 }
+
+// WatchConfig is what a stage logs, and what of it is bad after a push.
+type WatchConfig struct {
+	Files   []string      `yaml:"files"`   // on each host
+	Command []string      `yaml:"command"` // argv, on this machine; it does not end
+	Ignore  []string      `yaml:"ignore"`  // regular expressions
+	Window  time.Duration `yaml:"window"`  // before and after a flip
+	Rate    int           `yaml:"rate"`    // so many times what is usual are bad; 0 = nothing is
+	Lines   int           `yaml:"lines"`   // and more than so many lines
+	OnBad   string        `yaml:"on_bad"`  // tell or rollback
+}
+
+// on reports whether anything is watched.
+func (w WatchConfig) on() bool { return len(w.Files) > 0 || len(w.Command) > 0 }
 
 // HostConfig is a machine of a stage. In the file it may be its name alone.
 type HostConfig struct {
@@ -122,6 +136,11 @@ func defaultConfig() Config {
 // defaultStack is the same for each stack.
 func defaultStack() StackConfig {
 	return StackConfig{Source: SourceConfig{Branch: "main", Tree: ".", CaseTwins: "allow"}, Drain: 10 * time.Second, Keep: 10}
+}
+
+// defaultStage is the same for each stage.
+func defaultStage() StageConfig {
+	return StageConfig{Watch: WatchConfig{Window: 5 * time.Minute, Lines: 20, OnBad: "tell"}}
 }
 
 // fillFrom completes a host by what its stack says.

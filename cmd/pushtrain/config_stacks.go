@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
+	"unicode"
 
 	"pushtrain/deploy/fleet"
 	"pushtrain/deploy/release"
@@ -117,6 +119,7 @@ func checkStage(d *decoder, key string, g StageConfig) {
 	case g.MaxQuarantine > 0 && g.MaxQuarantine >= len(g.Hosts):
 		d.problem(key+".max_quarantine", "%d of %d hosts would leave none: allow fewer", g.MaxQuarantine, len(g.Hosts))
 	}
+	checkWatch(d, key+".watch", g.Watch)
 	checkArgv(d, key+".before_flip", g.BeforeFlip)
 	checkArgv(d, key+".after_flip", g.AfterFlip)
 	for i, h := range g.Hosts {
@@ -124,6 +127,35 @@ func checkStage(d *decoder, key string, g StageConfig) {
 		if at < i && h.Name != "" && g.Hosts[at] != h { // the very same one is a duplicate below
 			d.problem(fmt.Sprintf("%s.hosts[%d]", key, i), "%s is another host of this stage already: choose another name", h.Name)
 		}
+	}
+}
+
+func checkWatch(d *decoder, key string, w WatchConfig) {
+	for i, file := range w.Files {
+		if !path.IsAbs(file) || path.Clean(file) != file || strings.ContainsFunc(file, unicode.IsControl) {
+			d.problem(fmt.Sprintf("%s.files[%d]", key, i), "%q is no clean absolute path", file)
+		}
+	}
+	checkArgv(d, key+".command", w.Command)
+	for i, text := range w.Ignore {
+		if _, err := regexp.Compile(text); err != nil {
+			d.problem(fmt.Sprintf("%s.ignore[%d]", key, i), "%v", err)
+		}
+	}
+	if (w.Window < time.Second || w.Window > 24*time.Hour) && d.ok(key+".window") {
+		d.problem(key+".window", "must be from 1s to 24h")
+	}
+	if w.Rate < 0 || w.Lines < 0 {
+		d.problem(key, "rate and lines must not be less than 0")
+	}
+	switch {
+	case w.OnBad != "tell" && w.OnBad != "rollback":
+		d.problem(key+".on_bad", "%q: write tell or rollback", w.OnBad)
+	case w.OnBad == "rollback" && w.Rate == 0:
+		d.problem(key+".on_bad", "needs `rate`: how many times what is usual is bad")
+	}
+	if !w.on() && (w.Rate > 0 || len(w.Ignore) > 0) {
+		d.problem(key, "has nothing to watch: give files or a command")
 	}
 }
 

@@ -29,8 +29,9 @@ var ours = map[string][]string{
 	"bot/store":              nil,
 	"bot/irc":                {"train"},
 	"bot/irc/irctest":        nil,
-	"bot":                    {"bot/irc", "bot/store", "deploy", "deploy/fleet", "deploy/release", "train"},
-	"cmd/pushtrain":          {"bot", "bot/irc", "bot/ircd", "bot/store", "deploy", "deploy/fleet", "deploy/host", "deploy/release", "deploy/webserver", "train"},
+	"bot/watch":              nil,
+	"bot":                    {"bot/irc", "bot/store", "bot/watch", "deploy", "deploy/fleet", "deploy/release", "train"},
+	"cmd/pushtrain":          {"bot", "bot/irc", "bot/ircd", "bot/store", "bot/watch", "deploy", "deploy/fleet", "deploy/host", "deploy/release", "deploy/webserver", "train"},
 }
 
 // owners are the packages that may import a module of others.

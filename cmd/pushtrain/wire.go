@@ -8,12 +8,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/rs/zerolog"
 
 	"pushtrain/bot"
 	"pushtrain/bot/irc"
+	"pushtrain/bot/watch"
 	"pushtrain/deploy"
 	"pushtrain/deploy/fleet"
 	"pushtrain/deploy/release"
@@ -58,7 +60,7 @@ func botConfig(cfg Config, log zerolog.Logger, ready func()) bot.Config {
 	}
 	for _, s := range cfg.Stacks {
 		for _, g := range s.Stages {
-			f := bot.Fleet{Branch: s.Source.Branch, Test: len(g.Test) > 0, Check: len(g.Check) > 0, MaxQuarantine: g.MaxQuarantine}
+			f := bot.Fleet{Branch: s.Source.Branch, Test: len(g.Test) > 0, Check: len(g.Check) > 0, MaxQuarantine: g.MaxQuarantine, Watch: watchOf(g.Watch)}
 			for _, h := range g.Hosts {
 				f.Hosts = append(f.Hosts, h.Name)
 			}
@@ -66,6 +68,17 @@ func botConfig(cfg Config, log zerolog.Logger, ready func()) bot.Config {
 		}
 	}
 	return c
+}
+
+func watchOf(w WatchConfig) bot.Watch {
+	if !w.on() {
+		return bot.Watch{}
+	}
+	out := bot.Watch{Rules: watch.Rules{Window: w.Window, Rate: float64(w.Rate), Lines: w.Lines}, Rollback: w.OnBad == "rollback"}
+	for _, text := range w.Ignore {
+		out.Ignore = append(out.Ignore, regexp.MustCompile(text)) // checkWatch has tried
+	}
+	return out
 }
 
 func fleetConfig(cfg Config) fleet.Config {
@@ -76,7 +89,7 @@ func fleetConfig(cfg Config) fleet.Config {
 			Source: release.Source{Repo: s.Source.Repo, Branch: s.Source.Branch, Build: s.Source.Build, Tree: s.Source.Tree, NoTwins: s.Source.CaseTwins == "refuse"},
 		}
 		for _, g := range s.Stages {
-			sg := fleet.Stage{Name: g.Name, Test: g.Test, Check: g.Check, Pull: g.Pull, BeforeFlip: g.BeforeFlip, AfterFlip: g.AfterFlip}
+			sg := fleet.Stage{Name: g.Name, Test: g.Test, Check: g.Check, Pull: g.Pull, BeforeFlip: g.BeforeFlip, AfterFlip: g.AfterFlip, WatchFiles: g.Watch.Files, WatchCommand: g.Watch.Command}
 			for _, h := range g.Hosts {
 				sg.Hosts = append(sg.Hosts, fleet.Host{Name: h.Name, Addr: h.Addr, Root: strings.TrimSuffix(h.Root, "/"), Local: h.Local})
 			}

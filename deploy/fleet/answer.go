@@ -27,7 +27,7 @@ const (
 // answerTime is how long a host may take for an answer; 0 = as long as the effect.
 func answerTime(v host.Verb) time.Duration {
 	switch v {
-	case host.Hello, host.Status, host.Checkup, host.Unlock:
+	case host.Hello, host.Status, host.Checkup, host.Tail, host.Unlock:
 		return fenceTime
 	case host.Prepare:
 		return 2 * time.Minute // where room is short it counts what the side holds
@@ -35,16 +35,18 @@ func answerTime(v host.Verb) time.Duration {
 	return 0
 }
 
-// vet makes an answer fit to be shown and kept. drain is the one that the host
+// vet makes an answer to a request fit to be shown and kept. drain is the one that the host
 // goes by. What it says of a side in words that no pushtrain uses, it does not say.
-func vet(resp *host.Response, drain time.Duration) error {
+func vet(verb host.Verb, resp *host.Response, drain time.Duration) error {
 	resp.Err, resp.Code = oneLine(resp.Err), host.Code(oneLine(string(resp.Code)))
 	resp.Rsync, resp.Hostname = oneLine(resp.Rsync), oneLine(resp.Hostname)
 	resp.Diff = resp.Diff[:min(len(resp.Diff), diffMax)]
 	for i, line := range resp.Diff {
 		resp.Diff[i] = oneLine(line)
 	}
-	resp.Said = resp.Said[max(0, len(resp.Said)-saidMax):]
+	if verb != host.Tail { // which says as much as one answer holds
+		resp.Said = resp.Said[max(0, len(resp.Said)-saidMax):]
+	}
 	for i, line := range resp.Said {
 		resp.Said[i] = oneLine(line)
 	}

@@ -45,6 +45,11 @@ type Stage struct {
 	// after each flip, also one back, before Confirm is answered. Where one fails, that effect does.
 	BeforeFlip []string
 	AfterFlip  []string
+
+	// What Follow follows: logs on every host, absolute paths, and what a command says
+	// that runs on this machine and does not end.
+	WatchFiles   []string
+	WatchCommand []string
 }
 
 // Host is one docroot.

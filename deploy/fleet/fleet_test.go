@@ -39,6 +39,8 @@ func TestLocal(t *testing.T) {
 		Test:  []string{"grep", "-q", "release", "index.html"},
 		Check: []string{"sh", "-c", `echo $PUSHTRAIN_STACK $PUSHTRAIN_STAGE $PUSHTRAIN_HOSTS >` + out},
 	})
+	r.drain = 4 * time.Second // which a slow machine does not outlast
+	r.fleet = r.open(t.TempDir(), a, "")
 	for _, text := range []string{"release 1", "release 2", "release 3"} {
 		r.repo.commit(text, 0)
 		r.ship(deploy.Done, "")

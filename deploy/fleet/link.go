@@ -33,7 +33,8 @@ type link struct {
 	epoch  uint64      // that s holds the lock for; 0 = it holds none
 	wake   *time.Timer // what comes next when nobody uses s: a beat, or its end
 	closed bool
-	helper string // the program that answers where the host has its own, by a forced command; "" = ours
+	helper string                   // the program that answers where the host has its own, by a forced command; "" = ours
+	read   map[string]host.Position // how far logs have been followed, by path; for follow alone
 }
 
 // lock says for whom the lock is taken.
@@ -154,7 +155,7 @@ func (l *link) call(ctx context.Context, req host.Request) (host.Response, error
 	}
 	resp, err := l.s.call(ctx, req)
 	if err == nil {
-		if err = vet(&resp, l.drain); err != nil {
+		if err = vet(req.Do, &resp, l.drain); err != nil {
 			l.s.kill()
 			err = lostError{err}
 		}

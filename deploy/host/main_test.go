@@ -47,6 +47,7 @@ func dial(t testing.TB, root string) *peer {
 	inR, inW := io.Pipe()
 	outR, outW := io.Pipe()
 	p := &peer{t: t, in: inW, out: bufio.NewScanner(outR), ended: make(chan error, 1), epoch: 1}
+	p.out.Buffer(nil, 1<<20) // as a bot takes
 	go func() {
 		err := Serve(context.Background(), root, inR, outW)
 		inR.Close()

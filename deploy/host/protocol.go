@@ -14,7 +14,7 @@ const Version = 2
 type Request struct {
 	N       uint64
 	Do      Verb
-	Epoch   uint64           `json:",omitempty"` // every verb but Hello, Status, Checkup and Audit carries it; one that is lower than the host's is refused for good
+	Epoch   uint64           `json:",omitempty"` // every verb but Hello, Status, Checkup, Tail and Audit carries it; one that is lower than the host's is refused for good
 	Stack   string           `json:",omitempty"` // Lock: for the message of who holds it
 	By      string           `json:",omitempty"` // Lock: likewise
 	Owner   string           `json:",omitempty"` // Lock: who uses the epoch, up to 16 hex digits; the same epoch of another one is refused
@@ -25,6 +25,8 @@ type Request struct {
 	Drain   time.Duration    `json:",omitempty"` // Hello: how long a side may have readers after it was left
 	Tree    *deploy.Manifest `json:",omitempty"` // Seal, Audit: the manifest that the side must equal
 	Need    Need             `json:",omitzero"`  // Prepare: room that the side needs
+	File    string           `json:",omitempty"` // Tail: the log, an absolute path
+	At      Position         `json:",omitzero"`  // Tail: how far it has been read
 	Witness string           `json:",omitempty"` // Flip, Unlock: what the bot's journal says now; kept here
 	Argv    []string         `json:",omitempty"` // Before, After: the command, run without a shell
 }
@@ -49,6 +51,7 @@ const (
 	Status  Verb = "status"  // Standing
 	Unlock  Verb = "unlock"
 	Checkup Verb = "checkup" // Health. Takes nothing, and leaves nothing behind
+	Tail    Verb = "tail"    // the lines that have come to File since At. Takes nothing
 	Audit   Verb = "audit"   // reads all of Side, beside other work, and says in Diff how it is not Tree. Takes nothing
 )
 
@@ -65,9 +68,12 @@ type Response struct {
 	Ready    bool            `json:",omitempty"` // Prepare: nothing to send; Flip: it was there already
 	Diff     []string        `json:",omitempty"` // Seal, Audit: the first paths that differ, at most 10, each with what differs
 	Free     Need            `json:",omitzero"`  // Prepare: room that there is
+	At       Position        `json:",omitzero"`  // Tail: how far it has been read now
+	More     bool            `json:",omitempty"` // Tail: there is more to read at once
+	Lost     int64           `json:",omitempty"` // Tail: bytes that were passed over, so as not to fall behind
 	Health   *Health         `json:",omitempty"` // Checkup
 	Witness  string          `json:",omitempty"` // Status: what the journal of the bot that moved the link last said then; "" = none is kept
-	Said     []string        `json:",omitempty"` // Before, After: the last lines of what the command said
+	Said     []string        `json:",omitempty"` // Before, After: the last lines of what the command said; Tail: the lines
 }
 
 // Code is the kind of a refusal, for the caller's next step.

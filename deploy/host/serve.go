@@ -161,6 +161,8 @@ func (s *session) do(ctx context.Context, req Request, resp *Response) error {
 	case Status:
 		resp.Witness = s.witness()
 		return nil
+	case Tail:
+		return s.tail(req, resp)
 	case Checkup:
 		return s.checkup(resp)
 	case Audit:
