@@ -43,7 +43,7 @@ var owners = map[string][]string{
 	"github.com/spf13/cobra":    {"cmd/pushtrain"},
 	"golang.org/x/term":         {"cmd/pushtrain"},
 	"github.com/hanwen/go-fuse": {"deploy/host/powertest"},
-	"golang.org/x/sys":          {"deploy/fleet", "deploy/host", "deploy/release"},
+	"golang.org/x/sys":          {"deploy/fleet", "deploy/host", "deploy/host/powertest", "deploy/release"},
 }
 
 // pure are the packages that only compute.

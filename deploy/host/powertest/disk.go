@@ -1,6 +1,8 @@
 package powertest
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"sync"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
 )
 
 // Disk is a mounted file system that can lose its power.
@@ -76,7 +79,7 @@ func Mount(t testing.TB) *Disk {
 		})
 		if err == nil {
 			t.Cleanup(func() {
-				if err := server.Unmount(); err != nil {
+				if err := errors.Join(abort(d.Dir, t.TempDir()), server.Unmount()); err != nil {
 					t.Error(err)
 				}
 			})
@@ -89,6 +92,21 @@ func Mount(t testing.TB) *Disk {
 	}
 	t.Skipf("/dev/fuse is not to be had: %s", why)
 	return nil
+}
+
+// abort ends the connection of the file system at dir: what else runs on this machine
+// may have copied the mount into a namespace of its own, which Unmount would wait for.
+// The folder ctl is empty.
+func abort(dir, ctl string) error {
+	var s unix.Stat_t
+	if err := unix.Stat(dir, &s); err != nil {
+		return err
+	}
+	if err := unix.Mount("fusectl", ctl, "fusectl", 0, ""); err != nil {
+		return err
+	}
+	err := os.WriteFile(fmt.Sprintf("%s/%d/abort", ctl, unix.Minor(s.Dev)), []byte("1"), 0o600)
+	return errors.Join(err, unix.Unmount(ctl, 0))
 }
 
 // Mark notes a text at this point: what was acknowledged, say.
