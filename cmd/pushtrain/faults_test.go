@@ -63,6 +63,10 @@ func TestFaults(t *testing.T) {
 		if !*everyFault && by[run.fault.name] > 0 && by[run.scene.name] > 0 {
 			continue
 		}
+		if end, ok := t.Deadline(); ok && time.Until(end) < time.Minute {
+			t.Errorf("time is up before run %d of %d: the next soak goes on there", i+1, len(runs))
+			break
+		}
 		well := done[run.name()] || t.Run(run.name(), func(t *testing.T) {
 			r.turn = i
 			was, took, err := r.run(run)
