@@ -1,7 +1,7 @@
 # make demo    the main job, on loopback; ARGS="--play=no --for 60s" go to `pushtrain demo`
 # make test    every test, with all that they need
 # make bench   the figures
-# make soak    long runs with full counts: PART=sim or mixed, each under an hour
+# make soak    long runs with full counts: PART=sim, mixed, faults or power, each under an hour
 # make build   bin/pushtrain
 
 SHELL := /bin/bash
@@ -57,7 +57,9 @@ bench: packages-test
 # The parts of the soak, by name: what `go test` is told.
 SOAK_mixed := -parallel 6 -run '^(TestMixed|TestWarmCache|TestForget)$$' ./deploy/webserver -soak $(CURDIR)/.soak/mixed
 SOAK_sim := -run '^TestSeeds$$' ./deploy/sim -seeds 1000000
-PARTS := sim mixed
+SOAK_faults := -run '^TestFaults$$' ./cmd/pushtrain -faults -faults-done $(CURDIR)/.soak/faults
+SOAK_power := -run '^TestPowerLoss$$' ./bot/store ./deploy/host -power
+PARTS := sim mixed faults power
 
 soak: packages-soak
 	@[ -n '$(filter $(PARTS),$(PART))' ] || { echo 'make soak PART=…: one of $(PARTS)'; exit 2; }

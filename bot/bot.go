@@ -34,6 +34,11 @@ type Config struct {
 	Version string
 	Ready   func() // called once, when the bot is first in the channel; nil = nobody waits
 	Log     zerolog.Logger
+
+	// Trace is told of each record right before it is written to the journal, and
+	// again when it is on disk and nothing of it is done or said yet; the bot waits
+	// for it. nil = nobody is told. It is for tests that stop the bot just there.
+	Trace func(rec store.Record, written bool)
 }
 
 // Fleet is what the rules of rollouts need to know of one target.
@@ -342,9 +347,11 @@ func (b *Bot) commit() error {
 		if err != nil {
 			return fmt.Errorf("write snapshot: %w", err)
 		}
+		b.trace(false)
 		if err := b.write(snapshots); err != nil {
 			return fmt.Errorf("commit to the journal: %w", err)
 		}
+		b.trace(true)
 		b.recs = b.recs[:0]
 	}
 	deeds := b.deeds
@@ -379,6 +386,16 @@ func (b *Bot) snapshots() (map[string][]byte, error) {
 		out[name] = body
 	}
 	return out, nil
+}
+
+// trace tells who wants to know what is about to be written, or was.
+func (b *Bot) trace(written bool) {
+	if b.cfg.Trace == nil {
+		return
+	}
+	for _, rec := range b.recs {
+		b.cfg.Trace(rec, written)
+	}
 }
 
 // answer tells one person; channel tells all. Both wait for the commit.

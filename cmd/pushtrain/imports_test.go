@@ -24,6 +24,7 @@ var ours = map[string][]string{
 	"deploy/host":            {"deploy", "deploy/release", "deploy/webserver"},
 	"deploy/fleet":           {"deploy", "deploy/host", "deploy/release"},
 	"deploy/fleet/fleettest": nil,
+	"deploy/host/powertest":  nil,
 	"deploy/webserver":       nil,
 	"bot/ircd":               nil,
 	"bot/store":              nil,
@@ -42,7 +43,8 @@ var owners = map[string][]string{
 	"go.yaml.in/yaml/v4":        {"cmd/pushtrain"},
 	"github.com/spf13/cobra":    {"cmd/pushtrain"},
 	"golang.org/x/term":         {"cmd/pushtrain"},
-	"golang.org/x/sys":          {"deploy/fleet", "deploy/host", "deploy/release"},
+	"github.com/hanwen/go-fuse": {"deploy/host/powertest"},
+	"golang.org/x/sys":          {"deploy/fleet", "deploy/host", "deploy/host/powertest", "deploy/release"},
 }
 
 // pure are the packages that only compute.
