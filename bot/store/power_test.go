@@ -74,11 +74,11 @@ func workForPower(dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(marks, "restoring", old.last)
+	fmt.Fprintln(marks, "restoring", old.head.Seq)
 	if err := Restore(from, path); err != nil {
 		return err
 	}
-	fmt.Fprintln(marks, "ack", old.last)
+	fmt.Fprintln(marks, "ack", old.head.Seq)
 	if s, err = Open(path); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -170,6 +171,9 @@ func (r *faultRig) journal() (deploy.Book, error) {
 		return book, fmt.Errorf("record %d was acknowledged, and the journal ends with %d", acked, st.Last())
 	}
 	var queue train.State
+	if _, err := st.Verify(context.Background()); err != nil {
+		return book, err
+	}
 	for rec, err := range st.Records(1) {
 		if err != nil {
 			return book, err

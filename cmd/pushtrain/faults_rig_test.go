@@ -118,7 +118,7 @@ stacks:
 	if err := r.quiet(); err != nil {
 		t.Fatal(err)
 	}
-	r.witness = watch(t, r.hosts.Names, roots, nginx(t, roots...))
+	r.witness = witnessOf(t, r.hosts.Names, roots, nginx(t, roots...))
 	r.ship("") // so that there is a release to go back to
 	if err := r.quiet(); err != nil {
 		t.Fatal(err)

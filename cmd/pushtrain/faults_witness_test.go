@@ -28,7 +28,7 @@ type witness struct {
 	asked    int
 }
 
-func watch(t testing.TB, hosts, roots, urls []string) *witness {
+func witnessOf(t testing.TB, hosts, roots, urls []string) *witness {
 	w := &witness{hosts: hosts, roots: roots, urls: urls, away: map[string]bool{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
