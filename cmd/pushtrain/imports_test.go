@@ -30,7 +30,8 @@ var ours = map[string][]string{
 	"bot/irc":                {"train"},
 	"bot/irc/irctest":        nil,
 	"bot":                    {"bot/irc", "bot/store", "deploy", "deploy/fleet", "train"},
-	"cmd/pushtrain":          {"bot", "bot/irc", "bot/ircd", "bot/store", "deploy", "deploy/fleet", "deploy/host", "deploy/release", "deploy/webserver", "train"},
+	"bot/web":                {"bot", "deploy", "train"},
+	"cmd/pushtrain":          {"bot", "bot/irc", "bot/ircd", "bot/store", "bot/web", "deploy", "deploy/fleet", "deploy/host", "deploy/release", "deploy/webserver", "train"},
 }
 
 // owners are the packages that may import a module of others.
