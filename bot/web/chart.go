@@ -46,7 +46,7 @@ func (c chart) top() float64 {
 
 // Columns draws the values as columns from left to right, the newest at the right.
 func (c chart) Columns() template.HTML {
-	const width, height, foot, left = 720.0, 190.0, 24.0, 28.0
+	const width, height, foot, left = 1100.0, 200.0, 24.0, 26.0
 	top := c.top()
 	step := niceStep(top)
 	top = math.Ceil(top/step) * step
@@ -66,8 +66,8 @@ func (c chart) Columns() template.HTML {
 		}
 		fmt.Fprintf(&b, `<g%s><title>%s: %s</title><rect class="hit" x="%.1f" y="8" width="%.1f" height="%g"/><rect class="bar" x="%.1f" y="%.1f" width="%.1f" height="%.1f" rx="2"/></g>`,
 			class, html.EscapeString(x.Name), html.EscapeString(x.Text), at, each, height-foot-8, at+each*0.14, y(x.Value), each*0.72, max(0, height-foot-y(x.Value)))
-		if (len(c.Bars)-1-i)%every == 0 {
-			fmt.Fprintf(&b, `<text class="axis" x="%.1f" y="%g" text-anchor="middle">%s</text>`, at+each/2, height-6, html.EscapeString(x.Name))
+		if back := len(c.Bars) - 1 - i; back%every == 0 {
+			fmt.Fprintf(&b, `<text class="axis" x="%.1f" y="%g" text-anchor="end">%s</text>`, at+each*0.86, height-6, html.EscapeString(x.Name))
 		}
 	}
 	b.WriteString("</svg>")
@@ -76,7 +76,7 @@ func (c chart) Columns() template.HTML {
 
 // Rows draws the values as bars below each other.
 func (c chart) Rows() template.HTML {
-	const width, line, left, right = 720.0, 34.0, 190.0, 90.0
+	const width, line, left, right = 560.0, 30.0, 168.0, 136.0
 	top := c.top()
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg class="chart rows" viewBox="0 0 %g %g" role="img" aria-label="%s">`, width, line*float64(len(c.Bars)), html.EscapeString(c.Title))

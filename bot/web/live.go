@@ -17,7 +17,7 @@ const quiet = 15 * time.Second
 
 // parts are the templates that a stream sends when they change; each fills the
 // element of its name with the prefix "part-".
-var parts = []string{"hold", "ways", "rollouts", "queue", "watch", "recent"}
+var parts = []string{"hold", "topic", "ways", "queue", "watch", "recent"}
 
 // drawn keeps the parts of the newest View, so that each is drawn once for all who look.
 type drawn struct {
@@ -32,7 +32,6 @@ type news struct {
 	Now     time.Time         `json:"now"`
 	Online  bool              `json:"online"`
 	Title   string            `json:"title"`
-	Topic   string            `json:"topic"`
 	Spoken  string            `json:"spoken"`
 	Parts   map[string]string `json:"parts"` // those that have changed
 }
@@ -47,7 +46,7 @@ func (s *Server) draw() (news, error) {
 		return d.news, nil
 	}
 	p := page{View: v, s: s, Now: v.At}
-	n := news{Edition: edition(), Now: v.At, Online: v.Online, Title: p.Head(), Topic: v.Topic, Spoken: p.Spoken(), Parts: map[string]string{}}
+	n := news{Edition: edition(), Now: v.At, Online: v.Online, Title: p.Head(), Spoken: p.Spoken(), Parts: map[string]string{}}
 	for _, name := range parts {
 		var b bytes.Buffer
 		if err := templates().ExecuteTemplate(&b, name, p); err != nil {

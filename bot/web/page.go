@@ -6,9 +6,11 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"html"
 	"html/template"
 	"io/fs"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -169,6 +171,42 @@ func (p page) ToWatch() []watch {
 	return out
 }
 
+// Of is p with what one of its parts is about.
+func (p page) Of(body any) page {
+	p.Body = body
+	return p
+}
+
+// Strays are rollouts to where nothing is configured any more.
+func (p page) Strays() []*bot.ViewRollout {
+	var out []*bot.ViewRollout
+	for i, r := range p.Rollouts {
+		known := false
+		for _, st := range p.Stacks {
+			for _, g := range st.Stages {
+				known = known || st.Name == r.Stack && g.Name == r.Stage
+			}
+		}
+		if !known {
+			out = append(out, &p.Rollouts[i])
+		}
+	}
+	return out
+}
+
+var topicMarks = regexp.MustCompile(`&lt;[^\s&]+&gt;| \| `)
+
+// Shown is the topic with its stages and the ends of its trains marked.
+func (p page) Shown() template.HTML {
+	text := topicMarks.ReplaceAllStringFunc(html.EscapeString(p.Topic), func(m string) string {
+		if m == " | " {
+			return " <i>|</i> "
+		}
+		return "<b>" + m + "</b>"
+	})
+	return template.HTML(text) // escaped above
+}
+
 // Recent are the newest entries of the deploy log.
 func (p page) Recent() []row { return p.rows(newest(p.Log, 8, nil)) }
 
@@ -206,7 +244,7 @@ func (p page) Spoken() string {
 
 var templates = sync.OnceValue(func() *template.Template {
 	words := template.FuncMap{
-		"clock": clock, "iso": iso, "stamp": stamp, "day": day, "short": short, "span": span, "and": and, "phase": phase,
+		"clock": clock, "iso": iso, "stamp": stamp, "day": day, "short": short, "span": span, "names": and, "phase": phase,
 		"tone": tone, "outcome": outcome, "plural": plural, "lower": strings.ToLower, "join": strings.Join,
 		"seconds": func(s float64) string { return span(time.Duration(s * float64(time.Second))) },
 	}

@@ -36,7 +36,6 @@ type rolloutPage struct {
 type took struct {
 	Name string
 	Took time.Duration
-	Part int // of the whole, in percent
 	Now  bool
 }
 
@@ -112,10 +111,6 @@ func (s *Server) rolloutOf(id uint64) (page, *rolloutPage) {
 // phases says how long each state lasted, up to end. What took no time is left out.
 func phases(in []bot.Phase, end time.Time, running bool) []took {
 	var out []took
-	if len(in) == 0 {
-		return nil
-	}
-	whole := max(end.Sub(in[0].At), time.Millisecond)
 	for i, p := range in {
 		until := end
 		if i+1 < len(in) {
@@ -125,9 +120,28 @@ func phases(in []bot.Phase, end time.Time, running bool) []took {
 		if d < time.Millisecond && !(running && last) {
 			continue
 		}
-		out = append(out, took{Name: phase(p.State), Took: d, Part: int(100 * d / whole), Now: running && last})
+		out = append(out, took{Name: phase(p.State), Took: d, Now: running && last})
 	}
 	return out
+}
+
+// Strip draws the phases as one bar.
+func (r *rolloutPage) Strip() template.HTML {
+	const width = 1000.0
+	whole := time.Duration(0)
+	for _, p := range r.Phases {
+		whole += p.Took
+	}
+	var b strings.Builder
+	b.WriteString(`<svg class="strip" viewBox="0 0 1000 8" preserveAspectRatio="none" aria-hidden="true">`)
+	at := 0.0
+	for i, p := range r.Phases {
+		w := width * float64(p.Took) / float64(max(whole, 1))
+		fmt.Fprintf(&b, `<rect class="p%d" x="%.1f" y="0" width="%.1f" height="8"/>`, i, at, max(0, w-2))
+		at += w
+	}
+	b.WriteString("</svg>")
+	return template.HTML(b.String()) // numbers alone
 }
 
 // rolloutHTML writes the page in three pieces: the log between its head and its foot
@@ -204,32 +218,39 @@ func logHTML(w io.Writer, log io.Reader) (read int64, err error) {
 	}
 }
 
-// logLine is a line of a run log: its time, its host, whether a command said it on stderr, and the text.
-var logLine = regexp.MustCompile(`^(\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)Z) (?:([\w.-]+): )?(STDERR: )?(.*)$`)
+// lineTime is how a line of a run log begins.
+var lineTime = regexp.MustCompile(`^\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)Z `)
+
+// hostName is what may stand before the first colon and be the host that spoke.
+var hostName = regexp.MustCompile(`^([\w.-]+): `)
 
 // stateLine is one in which the rollout comes into a state.
-var stateLine = regexp.MustCompile(`^[A-Z_]{4,}\b`)
+var stateLine = regexp.MustCompile(`^[A-Z_]{4,} ?$|^[A-Z_]{4,} `)
 
+// stepLine is the answer to one step of a host.
+var stepLine = regexp.MustCompile(`^(build|test|fence|prepare|verify|flip|confirm|check|pull|unlock) (done|failed)\b`)
+
+// lineHTML writes a line of a run log: its time, its host, and whether a command said it on stderr.
 func lineHTML(b *bytes.Buffer, line string) {
-	m := logLine.FindStringSubmatch(line)
+	m := lineTime.FindStringSubmatch(line)
 	if m == nil {
-		fmt.Fprintf(b, "<span>%s</span>\n", html.EscapeString(line))
+		fmt.Fprintf(b, "<span>%s\n</span>", html.EscapeString(line))
 		return
 	}
-	class := ""
+	const mark = "STDERR: "
+	text, host, class := line[len(m[0]):], "", ""
+	if h := hostName.FindStringSubmatch(text); h != nil && h[0] != mark {
+		host, text = "<b>"+html.EscapeString(h[1])+":</b> ", text[len(h[0]):]
+	}
 	switch {
-	case m[4] != "":
+	case strings.HasPrefix(text, mark):
 		class = ` class="err"`
-	case m[3] == "" && stateLine.MatchString(m[5]):
-		class = ` class="state"`
-	case strings.HasPrefix(m[5], "fence ") || strings.HasPrefix(m[5], "prepare ") || strings.HasPrefix(m[5], "verify ") || strings.HasPrefix(m[5], "flip ") || strings.HasPrefix(m[5], "confirm "):
+	case stepLine.MatchString(text):
 		class = ` class="step"`
+	case host == "" && stateLine.MatchString(text):
+		class = ` class="state"`
 	}
-	host := ""
-	if m[3] != "" {
-		host = "<b>" + html.EscapeString(m[3]) + ":</b> "
-	}
-	fmt.Fprintf(b, "<span%s><i>%s</i> %s%s%s</span>\n", class, m[2], host, m[4], html.EscapeString(m[5]))
+	fmt.Fprintf(b, "<span%s><i>%s</i> %s%s\n</span>", class, m[1], host, html.EscapeString(text))
 }
 
 // Tail is the last lines of a rollout under way, for the template.

@@ -23,7 +23,7 @@ func span(d time.Duration) string {
 		return fmt.Sprintf("%d s", int(d.Seconds()))
 	case d < 90*time.Minute:
 		return fmt.Sprintf("%d min", int(d.Minutes()))
-	case d < 36*time.Hour:
+	case d < 48*time.Hour:
 		return fmt.Sprintf("%d h", int(d.Hours()))
 	}
 	return fmt.Sprintf("%d days", int(d.Hours()/24))
@@ -144,9 +144,12 @@ func outcome(e bot.Entry) string {
 }
 
 // tone is how an outcome is coloured; the words say it too.
-func tone(s deploy.State) string {
-	switch s {
+func tone(e bot.Entry) string {
+	switch e.Outcome {
 	case deploy.Done:
+		if e.Back {
+			return "warn"
+		}
 		return "good"
 	case deploy.Aborted:
 		return "calm"

@@ -10,7 +10,7 @@
     const s = Math.max(0, Math.floor(ms / 1000));
     if (s < 90) return s + ' s';
     if (s < 90 * 60) return Math.floor(s / 60) + ' min';
-    if (s < 36 * 3600) return Math.floor(s / 3600) + ' h';
+    if (s < 48 * 3600) return Math.floor(s / 3600) + ' h';
     return Math.floor(s / 86400) + ' days';
   };
 
@@ -57,7 +57,6 @@
     skew = Date.parse(n.now) - Date.now();
     document.title = n.title + ' · ' + body.dataset.channel;
     $('irc').hidden = n.online;
-    if ('topic' in n && $('topic') && n.topic && $('topic').textContent !== n.topic) $('topic').textContent = n.topic;
     if (n.spoken && $('spoken').textContent !== n.spoken) $('spoken').textContent = n.spoken;
     for (const [name, html] of Object.entries(n.parts)) {
       const part = $('part-' + name);
