@@ -74,7 +74,7 @@ func (b *Bot) enter(e Entry) {
 // entry describes a rollout that has ended. It is called when the book has its end already.
 func (b *Bot) entry(r deploy.Rollout, e deploy.Ended) Entry {
 	out := Entry{
-		At: b.now(), By: r.By, Rollout: r.ID, Stack: r.Stack, Stage: r.Stage, Outcome: e.Outcome,
+		At: b.now().UTC(), By: r.By, Rollout: r.ID, Stack: r.Stack, Stage: r.Stage, Outcome: e.Outcome,
 		New: shipOf(r.Release), Began: r.Began, Phases: phasesOf(r), Hosts: len(r.Hosts), Train: r.Train,
 		Back: r.Start.Back, Why: r.Why, Reason: e.Reason, Tail: e.Tail,
 	}
@@ -162,6 +162,6 @@ func (b *Bot) remember(rec store.Record) error {
 // noted writes what a person said with .log into the deploy log.
 func (b *Bot) noted(at time.Time, e train.Effect) {
 	if l, ok := e.(train.Logged); ok {
-		b.enter(Entry{At: at, By: l.By, Text: l.Text})
+		b.enter(Entry{At: at.UTC(), By: l.By, Text: l.Text})
 	}
 }

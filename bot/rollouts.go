@@ -278,7 +278,9 @@ func (b *Bot) phase(r deploy.Rollout) {
 	case deploy.RollBack:
 		text = fmt.Sprintf("%s: flipping back: %s", at, r.Reason)
 	}
-	b.runs.step(r.ID, "", string(r.State))
+	if !r.State.Live() { // ended says that
+		b.runs.step(r.ID, "", string(r.State))
+	}
 	for _, w := range b.watchers[r.ID] {
 		b.send(w, Reply{Line: fmt.Sprintf("%s: %s", at, r.State)})
 	}

@@ -23,11 +23,11 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
 		switch {
-		case !s.ours(r.Host):
-			http.Error(w, "this page is not called "+clean(r.Host)+": a name of its own is one of web.names", http.StatusMisdirectedRequest)
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			h.Set("Allow", "GET, HEAD")
 			http.Error(w, "this page only shows: say it in the channel", http.StatusMethodNotAllowed)
+		case !s.ours(r.Host):
+			http.Error(w, "this page is not called "+clean(r.Host)+": a name of its own is one of web.names", http.StatusMisdirectedRequest)
 		default:
 			next.ServeHTTP(w, r)
 		}
