@@ -123,7 +123,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		}
 		changed := map[string]string{}
 		for name, html := range n.Parts {
-			if sent[name] != html {
+			if was, ok := sent[name]; !ok || was != html { // an empty one too: the browser may show an older one
 				changed[name], sent[name] = html, html
 			}
 		}
