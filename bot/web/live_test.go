@@ -132,8 +132,12 @@ func TestStream(t *testing.T) {
 	if len(n.Parts) != 1 || !strings.Contains(n.Parts["hold"], "slush from 16:00") {
 		t.Errorf("the second event has the parts %v", n.Parts)
 	}
+	at := time.Now()
 	stop()
 	f.over()
+	if took := time.Since(at); took > closeTime/2 {
+		t.Errorf("the end took %v: streams were waited for", took)
+	}
 	if src.watching() != 0 {
 		t.Error("somebody still watches")
 	}
