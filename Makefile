@@ -1,5 +1,5 @@
 # make demo    the main job, on loopback; ARGS="--play=no --for 60s" go to `pushtrain demo`
-# make test    every test, with all that they need
+# make test    every test, with all that they need; PUSHTRAIN_SHOTS=DIR keeps pictures of the page
 # make bench   the figures
 # make soak    long runs with full counts: PART=sim, mixed, faults or power, each under an hour
 # make build   bin/pushtrain
@@ -11,7 +11,7 @@ ARGS ?=
 
 DEMO_PACKAGES := git rsync
 TEST_PACKAGES := git rsync openssh-client openssh-server ngircd nginx util-linux strace zsh fish \
-	php8.2-fpm apache2-bin libapache2-mod-php8.2 curl
+	php8.2-fpm apache2-bin libapache2-mod-php8.2 curl chromium fonts-dejavu-core
 SOAK_PACKAGES := caddy
 FUZZ_TIME ?= 5s
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -89,6 +90,9 @@ type Bot struct {
 	jobs   sync.WaitGroup
 	runs   *runLogs
 
+	view    atomic.Pointer[View] // the newest
+	viewers pokes
+
 	// ---- owned by Run ----
 	train    train.State
 	book     deploy.Book
@@ -120,6 +124,8 @@ type Bot struct {
 	began    map[string]uint64                  // by stack: the rollout that this process began last
 	audited  time.Time                          // the last time, or the start
 	accounts bool                               // the server tells accounts
+	log      []Entry                            // the deploy log, oldest first; entries are never changed
+	fresh    bool                               // something happened since the last View
 	ctx      context.Context
 }
 
@@ -158,6 +164,7 @@ func New(cfg Config, st *store.Store, chat Chat, d Deployer) (*Bot, error) {
 	if err := b.load(); err != nil {
 		return nil, err
 	}
+	b.publish()
 	return b, nil
 }
 
@@ -180,6 +187,9 @@ func (b *Bot) load() error {
 		if err != nil {
 			return err
 		}
+		if err := b.remember(rec); err != nil {
+			return err
+		}
 		if rec.Kind != kindTrain {
 			continue
 		}
@@ -189,6 +199,7 @@ func (b *Bot) load() error {
 		}
 		for _, e := range effects {
 			b.tally.Add(rec.At, e, b.isLast)
+			b.noted(rec.At, e)
 		}
 	}
 	return nil
@@ -281,6 +292,7 @@ func (b *Bot) start() error {
 func (b *Bot) handle(x any) {
 	switch x := x.(type) {
 	case irc.Event:
+		b.fresh = true
 		b.onIRC(x)
 	case done:
 		delete(b.open, x.effectKey)
@@ -329,17 +341,18 @@ func (b *Bot) apply(by train.Who, e train.Event) error {
 	if err != nil {
 		panic(fmt.Sprintf("bot: %v", err)) // unreachable: events and effects are plain data
 	}
-	b.train = next
+	b.train, b.fresh = next, true
 	b.recs = append(b.recs, rec)
 	for _, f := range effects {
 		b.tally.Add(in.At, f, b.isLast)
+		b.noted(in.At, f)
 		b.tell(by, f)
 		b.deed(f)
 	}
 	return nil
 }
 
-// commit makes what was applied durable, and then acts and speaks.
+// commit makes what was applied durable, then acts and speaks, and shows it to those who look.
 func (b *Bot) commit() error {
 	b.at = time.Time{}
 	if len(b.recs) > 0 {
@@ -362,6 +375,9 @@ func (b *Bot) commit() error {
 	}
 	if b.online {
 		b.outbox.flush(b.now(), b.chat)
+	}
+	if b.runs.news.Swap(false) || b.fresh {
+		b.publish()
 	}
 	return nil
 }

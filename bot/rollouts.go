@@ -97,8 +97,9 @@ func (b *Bot) deployApply(id uint64, e deploy.Event) error {
 	if err != nil {
 		panic(fmt.Sprintf("bot: %v", err)) // unreachable: events are plain data
 	}
-	b.book = next
+	b.book, b.fresh = next, true
 	b.recs = append(b.recs, rec)
+	at := len(b.recs) - 1
 	if s, ok := e.(deploy.Start); ok {
 		id = next.Last
 		b.began[s.Stack] = id
@@ -120,6 +121,9 @@ func (b *Bot) deployApply(id uint64, e deploy.Event) error {
 		case deploy.AtBarrier:
 			b.barrier(r)
 		case deploy.Ended:
+			e := b.entry(r, f)
+			b.recs[at].Facts = endedFacts(e)
+			b.enter(e)
 			b.ended(r, f)
 		default:
 			b.deeds = append(b.deeds, func() { b.do(id, f) })
@@ -277,7 +281,9 @@ func (b *Bot) phase(r deploy.Rollout) {
 	case deploy.RollBack:
 		text = fmt.Sprintf("%s: flipping back: %s", at, r.Reason)
 	}
-	b.runs.step(r.ID, "", string(r.State))
+	if !r.State.Live() { // ended says that
+		b.runs.step(r.ID, "", string(r.State))
+	}
 	for _, w := range b.watchers[r.ID] {
 		b.send(w, Reply{Line: fmt.Sprintf("%s: %s", at, r.State)})
 	}

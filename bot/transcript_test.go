@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"pushtrain/deploy"
 	"pushtrain/train"
 )
 
@@ -158,6 +159,51 @@ func (s *stage) checkJournal() {
 	}
 	if !bytes.Equal(got, want) {
 		s.t.Errorf("the journal replays to another state than the snapshot's\n got %s\nwant %s", got, want)
+	}
+	s.checkLog()
+}
+
+// checkLog: a bot that starts has the deploy log that the one before had, and each
+// rollout that has ended, or is STUCK, stands in it once.
+func (s *stage) checkLog() {
+	s.t.Helper()
+	next, err := New(s.cfg, s.store, s.chat, s.fleet)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	got, err := json.Marshal(next.log)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	want, err := json.Marshal(s.bot.log)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		s.t.Errorf("after a restart the deploy log is another one\n got %s\nwant %s", got, want)
+	}
+	times, begun := map[uint64]int{}, 0
+	for _, e := range next.log {
+		if times[e.Rollout]++; e.Rollout != 0 && times[e.Rollout] > 1 {
+			s.t.Errorf("rollout %d stands in the deploy log %d times", e.Rollout, times[e.Rollout])
+		}
+	}
+	delete(times, 0) // texts
+	for rec, err := range s.store.Records(1) {
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if rec.Kind == kindDeploy && rec.Type == "Start" {
+			begun++
+		}
+	}
+	for _, r := range next.book.Open {
+		if r.State != deploy.Stuck {
+			begun--
+		}
+	}
+	if len(times) != begun {
+		s.t.Errorf("%d rollouts stand in the deploy log, %d have ended or are STUCK", len(times), begun)
 	}
 }
 

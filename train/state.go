@@ -159,6 +159,9 @@ func (t Train) Started() bool { return len(t.Ships) > 0 }
 // Left reports whether t has left the platform: it has started, or a person says so with its marker.
 func (t Train) Left() bool { return t.Started() || t.Stage != "" }
 
+// Held says why t may not take its next step, "" when no hold is in its way.
+func (s State) Held(t Train) string { return (&turn{State: s}).heldFor(t) }
+
 // Place counts the trains in front of train i, in that of its lanes where they are most; 0 = it is the head of all.
 func (s State) Place(i int) int {
 	most := 0

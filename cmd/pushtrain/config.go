@@ -60,8 +60,9 @@ type StackConfig struct {
 	Aliases []string      `yaml:"aliases"`
 	Root    string        `yaml:"root"` // on each host that has none of its own
 	Source  SourceConfig  `yaml:"source"`
-	Drain   time.Duration `yaml:"drain"` // how long a side may have readers after a flip
-	Keep    int           `yaml:"keep"`  // releases in the archive
+	Drain   time.Duration `yaml:"drain"`    // how long a side may have readers after a flip
+	Keep    int           `yaml:"keep"`     // releases in the archive
+	DiffURL string        `yaml:"diff_url"` // for the page, with {old}, {new}, {stack}; "" = no link
 	Stages  []StageConfig `yaml:"stages"`
 }
 
@@ -88,6 +89,15 @@ type StageConfig struct {
 
 	BeforeFlip []string `yaml:"before_flip"` // argv, on each host that is about to flip
 	AfterFlip  []string `yaml:"after_flip"`  // argv, on each host after each flip there
+
+	Title string       `yaml:"title"` // what the page calls it; "" = made of the name
+	Links []LinkConfig `yaml:"links"` // what is worth a look after a push
+}
+
+// LinkConfig leads from the page to somewhere else.
+type LinkConfig struct {
+	Name string `yaml:"name"`
+	URL  string `yaml:"url"` // http or https
 }
 
 // WatchConfig is what a stage logs, and what of it is bad after a push.
@@ -119,7 +129,8 @@ type SSHConfig struct {
 
 // WebConfig is the page.
 type WebConfig struct {
-	Listen string `yaml:"listen"` // host:port; "" = no page
+	Listen string   `yaml:"listen"` // host:port of this machine alone; "" = no page
+	Names  []string `yaml:"names"`  // hosts under which a proxy serves it
 }
 
 // defaultConfig is what holds for keys that are not given.

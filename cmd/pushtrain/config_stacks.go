@@ -86,6 +86,9 @@ func checkStack(d *decoder, key string, s StackConfig, words map[string]string) 
 	if len(s.Stages) == 0 && d.ok(key+".stages") {
 		d.problem(key+".stages", "is missing: give at least one, such as {name: prod, hosts: [web1]}")
 	}
+	if s.DiffURL != "" {
+		checkURL(d, key+".diff_url", strings.NewReplacer("{old}", "0", "{new}", "1", "{stack}", "web").Replace(s.DiffURL))
+	}
 	ships, names := false, map[string]string{}
 	for i, g := range s.Stages {
 		stage := fmt.Sprintf("%s.stages[%d]", key, i)
@@ -122,6 +125,13 @@ func checkStage(d *decoder, key string, g StageConfig) {
 	checkWatch(d, key+".watch", g.Watch)
 	checkArgv(d, key+".before_flip", g.BeforeFlip)
 	checkArgv(d, key+".after_flip", g.AfterFlip)
+	for i, l := range g.Links {
+		link := fmt.Sprintf("%s.links[%d]", key, i)
+		d.need(link+".name", l.Name, "the words of the link")
+		if d.need(link+".url", l.URL, "its address") {
+			checkURL(d, link+".url", l.URL)
+		}
+	}
 	for i, h := range g.Hosts {
 		at := slices.IndexFunc(g.Hosts, func(o HostConfig) bool { return o.Name == h.Name })
 		if at < i && h.Name != "" && g.Hosts[at] != h { // the very same one is a duplicate below

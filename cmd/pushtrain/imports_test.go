@@ -32,7 +32,8 @@ var ours = map[string][]string{
 	"bot/irc/irctest":        nil,
 	"bot/watch":              nil,
 	"bot":                    {"bot/irc", "bot/store", "bot/watch", "deploy", "deploy/fleet", "deploy/release", "train"},
-	"cmd/pushtrain":          {"bot", "bot/irc", "bot/ircd", "bot/store", "bot/watch", "deploy", "deploy/fleet", "deploy/host", "deploy/release", "deploy/webserver", "train"},
+	"bot/web":                {"bot", "deploy", "train"},
+	"cmd/pushtrain":          {"bot", "bot/irc", "bot/ircd", "bot/store", "bot/watch", "bot/web", "deploy", "deploy/fleet", "deploy/host", "deploy/release", "deploy/webserver", "train"},
 }
 
 // owners are the packages that may import a module of others.

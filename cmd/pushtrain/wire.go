@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	stdlog "log"
 	"net"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"pushtrain/bot"
 	"pushtrain/bot/irc"
 	"pushtrain/bot/watch"
+	"pushtrain/bot/web"
 	"pushtrain/deploy"
 	"pushtrain/deploy/fleet"
 	"pushtrain/deploy/release"
@@ -92,6 +94,22 @@ func fleetConfig(cfg Config) fleet.Config {
 			sg := fleet.Stage{Name: g.Name, Test: g.Test, Check: g.Check, Pull: g.Pull, BeforeFlip: g.BeforeFlip, AfterFlip: g.AfterFlip, WatchFiles: g.Watch.Files, WatchCommand: g.Watch.Command}
 			for _, h := range g.Hosts {
 				sg.Hosts = append(sg.Hosts, fleet.Host{Name: h.Name, Addr: h.Addr, Root: strings.TrimSuffix(h.Root, "/"), Local: h.Local})
+			}
+			st.Stages = append(st.Stages, sg)
+		}
+		c.Stacks = append(c.Stacks, st)
+	}
+	return c
+}
+
+func webConfig(cfg Config, log zerolog.Logger) web.Config {
+	c := web.Config{Names: cfg.Web.Names, Errors: stdlog.New(log, "page: ", 0)}
+	for _, s := range cfg.Stacks {
+		st := web.Stack{Name: s.Name, DiffURL: s.DiffURL}
+		for _, g := range s.Stages {
+			sg := web.Stage{Name: g.Name, Title: g.Title}
+			for _, l := range g.Links {
+				sg.Links = append(sg.Links, web.Link{Name: l.Name, URL: l.URL})
 			}
 			st.Stages = append(st.Stages, sg)
 		}

@@ -1,0 +1,167 @@
+package bot
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"pushtrain/bot/store"
+	"pushtrain/deploy"
+	"pushtrain/train"
+)
+
+// Entry is one line of the deploy log: a rollout that has ended, or a text that a
+// person wrote there. The journal keeps it as a fact of the answer that ended the rollout.
+type Entry struct {
+	At      time.Time    `json:"at"` // when it ended, or was written
+	By      string       `json:"by"`
+	Text    string       `json:"text,omitempty"`    // what a person wrote; all below is empty then
+	Rollout uint64       `json:"rollout,omitempty"` // its number; 0 = a text
+	Stack   string       `json:"stack,omitempty"`
+	Stage   string       `json:"stage,omitempty"`
+	Outcome deploy.State `json:"outcome,omitempty"`
+	Old     Ship         `json:"old,omitzero"` // what was live when it ended, or before it went live
+	New     Ship         `json:"new,omitzero"` // what it shipped; zero = it was not built
+	Began   time.Time    `json:"began,omitzero"`
+	Phases  []Phase      `json:"phases,omitempty"` // in order
+	Hosts   int          `json:"hosts,omitempty"`
+	Host    string       `json:"host,omitempty"`  // the one that was brought up to date; "" = the stage was shipped to
+	Train   int          `json:"train,omitempty"` // 0 = from the shell
+	Riders  []string     `json:"riders,omitempty"`
+	Back    bool         `json:"back,omitempty"`   // it was a rollback
+	Why     string       `json:"why,omitempty"`    // of a rollback, or why gates were passed over
+	Reason  string       `json:"reason,omitempty"` // why it did not end DONE
+	Tail    []string     `json:"tail,omitempty"`   // last lines of what failed
+}
+
+// Ship is a release as pages and machines are told of it.
+type Ship struct {
+	Release string `json:"release,omitempty"`
+	Commit  string `json:"commit,omitempty"`
+}
+
+// Phase is when a rollout came into a state.
+type Phase struct {
+	State deploy.State `json:"state"`
+	At    time.Time    `json:"at"`
+}
+
+// Took is how long the rollout lasted.
+func (e Entry) Took() time.Duration { return e.At.Sub(e.Began) }
+
+// Live reports whether what it shipped went live on its stage.
+func (e Entry) Live() bool { return e.Outcome.Live() && e.Host == "" }
+
+// logMax is how many entries of the deploy log are kept at hand, the newest ones.
+// The journal has all of them.
+const logMax = 50_000
+
+// enter writes e into the deploy log. A STUCK rollout that ends at last takes the
+// place of its first entry: views that are out keep the slice that they have.
+func (b *Bot) enter(e Entry) {
+	const recent = 200 // entries: so long a rollout is not STUCK
+	for i := len(b.log) - 1; e.Rollout != 0 && i >= max(0, len(b.log)-recent); i-- {
+		if b.log[i].Rollout == e.Rollout {
+			b.log = slices.Delete(slices.Clone(b.log), i, i+1)
+			break
+		}
+	}
+	b.log = append(b.log, e)
+	b.log = b.log[max(0, len(b.log)-logMax):]
+}
+
+// entry describes a rollout that has ended. It is called when the book has its end already.
+func (b *Bot) entry(r deploy.Rollout, e deploy.Ended) Entry {
+	out := Entry{
+		At: b.now().UTC(), By: r.By, Rollout: r.ID, Stack: r.Stack, Stage: r.Stage, Outcome: e.Outcome,
+		New: shipOf(r.Release), Began: r.Began, Phases: phasesOf(r), Hosts: len(r.Hosts), Train: r.Train,
+		Back: r.Start.Back, Why: r.Why, Reason: e.Reason, Tail: e.Tail,
+	}
+	if e.Outcome == deploy.Done {
+		out.Reason = ""
+	}
+	if r.Sync && len(r.Hosts) == 1 {
+		out.Host = r.Hosts[0].Name
+	}
+	before := b.book.Shipped[r.Target.String()]
+	if e.Outcome.Live() && !r.Sync && len(before) > 0 {
+		before = before[1:]
+	}
+	if len(before) > 0 {
+		out.Old = shipOf(before[0].Release)
+	}
+	for _, t := range b.train.Queue.Trains {
+		if t.ID == r.Train && r.Train != 0 {
+			for _, rider := range t.Riders {
+				out.Riders = append(out.Riders, rider.Nick)
+			}
+		}
+	}
+	return out
+}
+
+func shipOf(r deploy.Release) Ship { return Ship{Release: r.ID, Commit: r.Commit} }
+
+// phasesOf lists the states of a rollout in the order in which they were entered.
+func phasesOf(r deploy.Rollout) []Phase {
+	var out []Phase
+	for s, at := range r.Entered {
+		out = append(out, Phase{s, at})
+	}
+	slices.SortFunc(out, func(a, b Phase) int {
+		if c := a.At.Compare(b.At); c != 0 {
+			return c
+		}
+		return slices.Index(stateOrder, a.State) - slices.Index(stateOrder, b.State)
+	})
+	return out
+}
+
+// stateOrder is the order of states that are entered in one moment.
+var stateOrder = []deploy.State{deploy.Intent, deploy.Building, deploy.Fencing, deploy.Preparing, deploy.Verifying, deploy.Barrier,
+	deploy.Flipping, deploy.Confirming, deploy.RollBack, deploy.Stuck, deploy.Aborted, deploy.RolledBack, deploy.Degraded, deploy.Done}
+
+// typeEnded is the name of an entry among the facts of a record.
+const typeEnded = "Ended"
+
+// endedFacts is how the journal keeps an entry beside the answer that ended the rollout.
+func endedFacts(e Entry) json.RawMessage {
+	v, err := json.Marshal(e)
+	if err == nil {
+		v, err = json.Marshal([]fact{{typeEnded, v}})
+	}
+	if err != nil {
+		panic(fmt.Sprintf("bot: %v", err)) // unreachable: an entry is plain data
+	}
+	return v
+}
+
+// remember takes the deploy log's part of a record, at the start.
+func (b *Bot) remember(rec store.Record) error {
+	if rec.Kind != kindDeploy || len(rec.Facts) == 0 {
+		return nil
+	}
+	var facts []fact
+	if err := json.Unmarshal(rec.Facts, &facts); err != nil {
+		return fmt.Errorf("read record %d: %w", rec.Seq, err)
+	}
+	for _, f := range facts {
+		if f.Type != typeEnded {
+			continue // a newer version's
+		}
+		var e Entry
+		if err := json.Unmarshal(f.Body, &e); err != nil {
+			return fmt.Errorf("read record %d: %w", rec.Seq, err)
+		}
+		b.enter(e)
+	}
+	return nil
+}
+
+// noted writes what a person said with .log into the deploy log.
+func (b *Bot) noted(at time.Time, e train.Effect) {
+	if l, ok := e.(train.Logged); ok {
+		b.enter(Entry{At: at.UTC(), By: l.By, Text: l.Text})
+	}
+}
