@@ -28,6 +28,7 @@ type Config struct {
 	Prefix  string            // of commands; "" = "."
 	People  map[string]string // nicks by the names and addresses, in lower case, that people commit under
 	Ops     []string          // accounts, or nicks where there are no accounts, that may override
+	Diffs   map[string]string // by stack: the address that shows what two commits differ in, with {old}, {new}, {stack}
 	Dir     string            // run logs go to Dir/runs
 	Open    time.Duration     // hours a day in which pushes are made, for the capacity; 0 = 8 h
 	Idle    bool              // it answers questions, and takes up no rollout that a crash has left
@@ -286,6 +287,7 @@ func (b *Bot) start() error {
 		}
 	}
 	b.startWatching()
+	b.recallBrings()
 	return b.commit()
 }
 

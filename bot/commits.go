@@ -35,7 +35,7 @@ func (b *Bot) fetchBrings(e train.Up) {
 	for i, stack := range e.Stacks {
 		b.fetch(stack, "", func(what brings, err error) {
 			if left--; err == nil {
-				b.brings[stack] = what
+				b.brings[stack], b.fresh = what, true
 				said[i] = b.bringsText(e.Train, stack, what)
 				b.tellSubjects(e.Train, stack, what)
 			}
@@ -46,14 +46,25 @@ func (b *Bot) fetchBrings(e train.Up) {
 	}
 }
 
-// pinBrings finds out what a release that was built brings.
+// recallBrings finds out, after a restart, what the trains that are up bring.
+func (b *Bot) recallBrings() {
+	for i, t := range b.train.Queue.Trains {
+		for _, stack := range b.train.Stacks(t) {
+			if b.train.HeadOf(stack) == i && !b.cfg.Idle {
+				b.pinBrings(stack, "")
+			}
+		}
+	}
+}
+
+// pinBrings finds out what a commit that was built brings; "" = what the branch holds.
 func (b *Bot) pinBrings(stack, commit string) {
-	if b.brings[stack].to == commit {
+	if had, known := b.brings[stack]; known && had.to == commit {
 		return
 	}
 	b.fetch(stack, commit, func(what brings, err error) {
 		if err == nil {
-			b.brings[stack] = what
+			b.brings[stack], b.fresh = what, true
 		}
 	})
 }
@@ -178,6 +189,9 @@ func (b *Bot) bringsText(id int, stack string, what brings) string {
 		if len(part.names) > 0 {
 			text += part.what + strings.Join(part.names, ", ")
 		}
+	}
+	if url := b.cfg.Diffs[stack]; url != "" {
+		text += " " + strings.NewReplacer("{old}", what.from, "{new}", what.commits[0].Hash, "{stack}", stack).Replace(url)
 	}
 	return text
 }

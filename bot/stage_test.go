@@ -187,6 +187,7 @@ func (s *stage) do(line string) error {
 		for range n {
 			out(fleet.Line{Host: m[4], Text: m[5]})
 		}
+		time.Sleep(300 * time.Millisecond) // the bot looks four times a second
 		return err
 	}
 	if m := gets.FindStringSubmatch(rest); m != nil {
@@ -289,6 +290,9 @@ func (s *stage) directive(line string) (bool, error) {
 		s.cfg.Rules.Cap, err = strconv.Atoi(rest)
 	case "idle":
 		s.cfg.Rules.Idle, err = time.ParseDuration(rest)
+	case "diffs":
+		stack, url, _ := strings.Cut(rest, " ")
+		s.cfg.Diffs = map[string]string{stack: url}
 	case "people":
 		s.cfg.People = map[string]string{}
 		for _, pair := range strings.Split(rest, "; ") {

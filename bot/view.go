@@ -82,9 +82,38 @@ type ViewRider struct {
 
 // ViewStack is a stack and its way to production.
 type ViewStack struct {
-	Name    string      `json:"name"`
-	Aliases []string    `json:"aliases,omitempty"`
-	Stages  []ViewStage `json:"stages"`
+	Name    string       `json:"name"`
+	Aliases []string     `json:"aliases,omitempty"`
+	Stages  []ViewStage  `json:"stages"`
+	From    string       `json:"from,omitempty"`    // the commit that Commits come on top of
+	Commits []ViewCommit `json:"commits,omitempty"` // what a train that is up brings, or the last rollout has brought; newest first
+}
+
+// ViewCommit is a commit that a train carries.
+type ViewCommit struct {
+	Hash    string `json:"hash"`
+	By      string `json:"by"` // the nick, or the author's name where no nick is known
+	Subject string `json:"subject"`
+}
+
+// ViewWatch is what a stage's log has brought since the last flip.
+type ViewWatch struct {
+	Flip  time.Time  `json:"flip"`
+	Open  bool       `json:"open"`            // it is still watched
+	Lines int        `json:"lines"`           // all of them
+	Usual float64    `json:"usual_a_minute"`  // lines before the flip
+	Bad   bool       `json:"bad,omitempty"`   // more than the rule allows
+	New   []ViewKind `json:"new,omitempty"`   // the most frequent first
+	More  int        `json:"more,omitempty"`  // lines of yet other kinds
+	Short string     `json:"short,omitempty"` // how little of the time before the flip is known, where it is little
+}
+
+// ViewKind is a kind of line that was not there before the flip.
+type ViewKind struct {
+	Text  string   `json:"text"` // the first of them
+	From  string   `json:"from,omitempty"`
+	Count int      `json:"count"`
+	Whose []string `json:"whose,omitempty"` // riders whose commits touch a file that it names
 }
 
 // ViewStage is what one stage serves, and what comes to it next.
@@ -102,6 +131,7 @@ type ViewStage struct {
 	Before     Ship             `json:"before,omitzero"` // what was live until then
 	Next       Ship             `json:"next,omitzero"`   // what the stage before it, a train or a rollout has for it; zero = nothing new
 	Quarantine []ViewQuarantine `json:"quarantine,omitempty"`
+	Watch      *ViewWatch       `json:"watch,omitempty"` // nil = nothing is watched, or nothing was flipped
 }
 
 // ViewQuarantine is a host that is left out.
@@ -252,6 +282,11 @@ func (b *Bot) nextStage(t train.Train) string {
 
 func (b *Bot) viewStack(st train.Stack) ViewStack {
 	v := ViewStack{Name: st.Name, Aliases: slices.Clone(st.Aliases)}
+	for _, c := range b.brings[st.Name].commits {
+		by, _ := b.author(c)
+		v.From = b.brings[st.Name].from
+		v.Commits = append(v.Commits, ViewCommit{c.Hash, by, c.Subject})
+	}
 	comes := Ship{} // to the stage that is next
 	if i := b.train.HeadOf(st.Name); i >= 0 {
 		for _, s := range b.train.Queue.Trains[i].Ships {
@@ -292,6 +327,7 @@ func (b *Bot) viewStack(st train.Stack) ViewStack {
 		for _, host := range slices.Sorted(maps.Keys(quarantine)) {
 			g.Quarantine = append(g.Quarantine, ViewQuarantine{host, quarantine[host].Why, quarantine[host].Since})
 		}
+		g.Watch = b.viewWatch(t)
 		v.Stages = append(v.Stages, g)
 	}
 	return v

@@ -28,8 +28,10 @@ type watcher struct {
 	log  *watch.Log // guarded by mu: lines come from several goroutines
 	bad  bool       // guarded by mu; and not told yet
 	fail string     // guarded by mu: why lines are missing; not told yet
+	news bool       // guarded by mu: lines have come to an open window since it was shown
 
 	// Owned by Run.
+	shown  time.Time
 	aboard []string // who rode, when the push flipped whose window is open
 }
 
@@ -57,6 +59,7 @@ func (w *watcher) line(l fleet.Line) {
 		w.fail = strings.TrimPrefix(l.Host+": "+l.Text, ": ")
 		return
 	}
+	w.news = w.news || !w.log.Ends().IsZero()
 	if _, bad := w.log.Line(time.Now(), l.Host, l.Text); bad {
 		w.bad = true
 	}
@@ -94,12 +97,16 @@ func (b *Bot) watch() {
 		}
 		w.mu.Lock()
 		bad, fail, report, over := w.bad, w.fail, watch.Report{}, false
+		if w.news && b.now().Sub(w.shown) > time.Second {
+			w.news, w.shown, b.fresh = false, b.now(), true
+		}
 		if w.bad, w.fail = false, ""; bad {
 			report = w.log.Report()
 		}
 		if ends := w.log.Ends(); !ends.IsZero() && !b.now().Before(ends) {
 			report, over = w.log.Close(), true
 		}
+		b.fresh = b.fresh || over
 		w.mu.Unlock()
 		if fail != "" {
 			b.cfg.Log.Warn().Str("target", t.String()).Msg("follow a log: " + fail)
@@ -111,6 +118,25 @@ func (b *Bot) watch() {
 			b.tellWatched(t, report)
 		}
 	}
+}
+
+// viewWatch is what there is to see of a target's log; nil = nothing.
+func (b *Bot) viewWatch(t deploy.Target) *ViewWatch {
+	w := b.watches[t]
+	if w == nil {
+		return nil
+	}
+	w.mu.Lock()
+	r, open := w.log.Report(), !w.log.Ends().IsZero()
+	w.mu.Unlock()
+	if r.Flip.IsZero() {
+		return nil
+	}
+	v := &ViewWatch{Flip: r.Flip, Open: open, Lines: r.Lines, Usual: r.Usual * 60, Bad: r.Bad, More: r.More, Short: strings.TrimSpace(knownFor(r))}
+	for _, k := range r.New {
+		v.New = append(v.New, ViewKind{Text: train.CleanMessage(k.Text), From: k.From, Count: k.Count, Whose: b.changed(t.Stack, k.Text)})
+	}
+	return v
 }
 
 // tellWatched sums up a window that is over.

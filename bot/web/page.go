@@ -63,6 +63,7 @@ type stageOf struct {
 	Label   string
 	Links   []Link
 	Diff    string           // of what is live and what comes
+	Brings  string           // of what is live and the stack's commits
 	Was     string           // the difference to what was live before
 	Rollout *bot.ViewRollout // that runs here
 	Say     string           // what moves it: "alice says .princess"
@@ -106,7 +107,7 @@ func (p page) Ways() [][]stageOf {
 		var way []stageOf
 		for i, g := range st.Stages {
 			conf := p.s.stage(st.Name, g.Name)
-			o := stageOf{page: p, Number: i + 1, Stack: st, ViewStage: g, Label: p.s.title(st.Name, g), Links: conf.Links, Diff: p.s.diff(st.Name, g.Live, g.Next), Was: p.s.diff(st.Name, g.Before, g.Live), Say: p.say(st.Name, g.Name)}
+			o := stageOf{page: p, Number: i + 1, Stack: st, ViewStage: g, Label: p.s.title(st.Name, g), Links: conf.Links, Diff: p.s.diff(st.Name, g.Live, g.Next), Was: p.s.diff(st.Name, g.Before, g.Live), Brings: p.s.brings(st), Say: p.say(st.Name, g.Name)}
 			for j, r := range p.Rollouts {
 				if r.Stack == st.Name && r.Stage == g.Name {
 					o.Rollout = &p.Rollouts[j]

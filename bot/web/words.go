@@ -122,6 +122,15 @@ func (s *Server) diff(stack string, old, new bot.Ship) string {
 	return strings.NewReplacer("{old}", name(old), "{new}", name(new), "{stack}", stack).Replace(t)
 }
 
+// brings leads to all that a stack's commits change; "" = nowhere.
+func (s *Server) brings(st bot.ViewStack) string {
+	if len(st.Commits) == 0 {
+		return ""
+	}
+	ship := func(commit string) bot.Ship { return bot.Ship{Release: commit, Commit: commit} }
+	return s.diff(st.Name, ship(st.From), ship(st.Commits[0].Hash))
+}
+
 // outcome says how a rollout ended.
 func outcome(e bot.Entry) string {
 	switch {
