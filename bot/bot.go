@@ -80,6 +80,8 @@ type Bot struct {
 	train    train.State
 	book     deploy.Book
 	tally    train.Tally
+	unsaved  int             // journal records since the tally was saved
+	notes    map[uint64]note // by rollout
 	commands []Command
 	at       time.Time // of the input being applied
 	recs     []store.Record
@@ -135,7 +137,7 @@ func New(cfg Config, st *store.Store, chat Chat, d Deployer) (*Bot, error) {
 		members: map[string]irc.Member{}, spoke: map[string]time.Time{}, nick: cfg.Nick,
 		hinted: map[string]time.Time{}, refusals: map[string]*refusals{},
 		open: map[effectKey]context.CancelFunc{}, watchers: map[uint64][]*ask{},
-		looks: map[look][]func([]string){}, drift: map[deploy.Target]map[string]drift{}, began: map[string]uint64{},
+		looks: map[look][]func([]string){}, drift: map[deploy.Target]map[string]drift{}, began: map[string]uint64{}, notes: map[uint64]note{},
 	}
 	if err := b.load(); err != nil {
 		return nil, err
@@ -143,7 +145,7 @@ func New(cfg Config, st *store.Store, chat Chat, d Deployer) (*Bot, error) {
 	return b, nil
 }
 
-// load takes the state from the snapshots and folds the journal into the tally.
+// load takes the state from the snapshots.
 func (b *Bot) load() error {
 	for name, v := range map[string]any{"train": &b.train, "deploy": &b.book, "unsaid": &b.outbox.lines} {
 		body, err := b.store.Snapshot(name)
@@ -158,22 +160,7 @@ func (b *Bot) load() error {
 		}
 	}
 	b.owes = len(b.outbox.lines) > 0
-	for rec, err := range b.store.Records(1) {
-		if err != nil {
-			return err
-		}
-		if rec.Kind != kindTrain {
-			continue
-		}
-		effects, err := decodeFacts(rec.Facts)
-		if err != nil {
-			return fmt.Errorf("read record %d: %w", rec.Seq, err)
-		}
-		for _, e := range effects {
-			b.tally.Add(rec.At, e, b.isLast)
-		}
-	}
-	return nil
+	return b.loadTally()
 }
 
 // Events is where an irc.Link delivers.
@@ -322,6 +309,7 @@ func (b *Bot) commit() error {
 		if err := b.write(snapshots); err != nil {
 			return fmt.Errorf("commit to the journal: %w", err)
 		}
+		b.unsaved += len(b.recs)
 		b.recs = b.recs[:0]
 	}
 	deeds := b.deeds
@@ -355,7 +343,7 @@ func (b *Bot) snapshots() (map[string][]byte, error) {
 		}
 		out[name] = body
 	}
-	return out, nil
+	return out, b.saveTally(out)
 }
 
 // answer tells one person; channel tells all. Both wait for the commit.

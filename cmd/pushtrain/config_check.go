@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // reserved are the words of the notation and of the channel's commands, of the bot
@@ -26,6 +27,9 @@ func check(d *decoder, c *Config) {
 	}
 	if c.Train.Idle <= 0 && d.ok("train.idle") {
 		d.problem("train.idle", "must be more than 0s")
+	}
+	if o := c.Train.Open; (o <= 0 || o > 24*time.Hour) && d.ok("train.open") {
+		d.problem("train.open", "must be more than 0s and at most 24h")
 	}
 	checkStacks(d, c.Stacks)
 	if _, _, err := splitHostPort(c.Web.Listen); err != nil && c.Web.Listen != "" && d.ok("web.listen") {
