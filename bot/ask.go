@@ -12,7 +12,7 @@ import (
 
 // Request is what the shell asks of a bot, through its socket or in its own process.
 type Request struct {
-	Do       string // deploy, rollback, dry-deploy, dry-rollback, abort, hold, unhold, status, queue, stats, log
+	Do       string // deploy, rollback, dry-deploy, dry-rollback, abort, hold, unhold, status, queue, stats, past, log
 	By       string // the shell user
 	Stack    string
 	Stage    string
@@ -151,6 +151,8 @@ func (b *Bot) onAsk(a *ask) {
 		}
 		s := b.tally.Stats(how)
 		b.end(a, ExitDone, s, statsLines(s)...)
+	case "past":
+		b.end(a, ExitDone, b.tally.Past(b.now(), 30))
 	default:
 		b.end(a, ExitUsage, nil, fmt.Sprintf("no such request: %s", q.Do))
 	}

@@ -187,11 +187,13 @@ func (a *adding) named(nicks ...string) bool {
 
 func (a *adding) day(d *Day) {
 	if a.Nick == "" {
-		for stack, n := range d.Joined {
+		for stack, hours := range d.Joined {
 			if a.Stack == "" || a.Stack == stack {
 				l := a.lane(stack)
-				l.joined += n
 				l.days++
+				for _, n := range hours {
+					l.joined += n
+				}
 			}
 		}
 	}

@@ -50,9 +50,9 @@ type Day struct {
 	Number   int // days since 1970-01-01 UTC
 	Cycles   []Cycle
 	Rollouts []Tried
-	Joined   map[string]int // seats taken, by stack
-	Told     int            // forecasts that came out
-	Kept     int            // of those, how many lay in their range
+	Joined   map[string][]int // seats taken, by stack and hour of the day, UTC; stack "" = by hands
+	Told     int              // forecasts that came out
+	Kept     int              // of those, how many lay in their range
 
 	saved bool
 }
@@ -200,9 +200,12 @@ func (t *Tally) joined(at time.Time, stack string, n int) {
 	}
 	d := t.day(at)
 	if d.Joined == nil {
-		d.Joined = map[string]int{}
+		d.Joined = map[string][]int{}
 	}
-	d.Joined[stack] += n
+	if d.Joined[stack] == nil {
+		d.Joined[stack] = make([]int, 24)
+	}
+	d.Joined[stack][at.UTC().Hour()] += n
 }
 
 // landed takes in the end of a rollout.

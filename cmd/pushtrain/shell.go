@@ -301,7 +301,7 @@ func (o *options) alone(ctx context.Context, cfg Config, req bot.Request, out fu
 		}
 	}
 	how := botConfig(cfg, zerolog.New(os.Stderr).Level(zerolog.WarnLevel), nil)
-	how.Idle = slices.Contains([]string{"status", "queue", "stats"}, req.Do)
+	how.Idle = slices.Contains([]string{"status", "queue", "stats", "past"}, req.Do)
 	b, done, err := assemble(cfg, nobody{}, how)
 	if err != nil {
 		return exitFailed, err
