@@ -155,6 +155,8 @@ func (b *Bot) waitText(stack string, n int) string {
 		return "nobody in front"
 	case !ok:
 		return fmt.Sprintf("%d in front, no wait known yet", n)
+	case w.Low < time.Second:
+		return fmt.Sprintf("%d in front, up to %s", n, about(w.High))
 	case about(w.Low) == about(w.High):
 		return fmt.Sprintf("%d in front, about %s", n, about(w.High))
 	}
@@ -164,7 +166,7 @@ func (b *Bot) waitText(stack string, n int) string {
 // aboutTo is about(low), without the unit where high has the same.
 func aboutTo(low, high time.Duration) string {
 	a, z := strings.Fields(about(low)), strings.Fields(about(high))
-	if low > 0 && a[1] == z[1] {
+	if a[1] == z[1] {
 		return "about " + a[0]
 	}
 	return "about " + strings.Join(a, " ")

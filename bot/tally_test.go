@@ -125,6 +125,16 @@ func TestTallySaved(t *testing.T) {
 	}
 }
 
+// TestWaitText: how a range is said.
+func TestWaitText(t *testing.T) {
+	m := time.Minute
+	for want, d := range map[string][2]time.Duration{"about 12": {12 * m, 25 * m}, "about 40 s": {40 * time.Second, 2 * m}, "about 80 min": {80 * m, 100 * m}} {
+		if got := aboutTo(d[0], d[1]); got != want {
+			t.Errorf("%v to %v: %q, want %q", d[0], d[1], got, want)
+		}
+	}
+}
+
 // TestFirstSince finds the place in the journal from which a tally is made anew.
 func TestFirstSince(t *testing.T) {
 	s, err := store.Open(filepath.Join(t.TempDir(), "journal.db"))

@@ -42,7 +42,7 @@ type Stats struct {
 	Stages  []StageStats  `json:"stages"`  // in the order of their names
 	Drivers []Driver      `json:"drivers"` // most pushes first
 	Lanes   []Lane        `json:"lanes"`   // in the order of their names; none when asked for a nick
-	Told    Forecasts     `json:"forecasts"`
+	Told    Forecasts     `json:"forecasts"` // of all lanes
 	Open    time.Duration `json:"-"`
 	Cap     int           `json:"cap"`
 }
@@ -271,6 +271,7 @@ func (a *adding) train(c Cycle) {
 
 func (a *adding) sum() Stats {
 	s := a.s
+	s.Stages, s.Drivers, s.Lanes = []StageStats{}, []Driver{}, []Lane{} // never null in JSON
 	busy := 0
 	for _, n := range s.Days {
 		if n > 0 {

@@ -116,7 +116,7 @@ func TestStats(t *testing.T) {
 	}
 	ask.Stack, ask.Nick = "", "DAVE"
 	dave := tally.Stats(ask)
-	if dave.Pushes != 2 || dave.Wait.N != 2 || dave.Cycle.N != 2 || dave.Lanes != nil {
+	if dave.Pushes != 2 || dave.Wait.N != 2 || dave.Cycle.N != 2 || len(dave.Lanes) != 0 {
 		t.Errorf("dave alone: %+v", dave)
 	}
 	ask.Nick, ask.Days = "", 1
