@@ -39,9 +39,9 @@ type Stats struct {
 	Lead    Quantiles     `json:"lead"`
 	Restore Quantiles     `json:"restored"`
 	Tried   Rollouts      `json:"rollouts"`
-	Stages  []StageStats  `json:"stages"`  // in the order of their names
-	Drivers []Driver      `json:"drivers"` // most pushes first
-	Lanes   []Lane        `json:"lanes"`   // in the order of their names; none when asked for a nick
+	Stages  []StageStats  `json:"stages"`    // in the order of their names
+	Drivers []Driver      `json:"drivers"`   // most pushes first
+	Lanes   []Lane        `json:"lanes"`     // in the order of their names; none when asked for a nick
 	Told    Forecasts     `json:"forecasts"` // of all lanes
 	Open    time.Duration `json:"-"`
 	Cap     int           `json:"cap"`
