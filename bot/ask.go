@@ -12,14 +12,13 @@ import (
 
 // Request is what the shell asks of a bot, through its socket or in its own process.
 type Request struct {
-	Do       string // deploy, rollback, dry-deploy, dry-rollback, abort, hold, unhold, status, queue, stats, log, verify
+	Do       string // deploy, rollback, dry-deploy, dry-rollback, abort, hold, unhold, status, queue, stats, past, log, verify
 	By       string // the shell user
 	Stack    string
 	Stage    string
 	Host     string // sync: whom
-	Text     string // why, or the text of log
+	Text     string // why, the text of log, or what stats are about, as `30d web`
 	Override string // deploy: why the gates are passed over; "" = they hold
-	Period   string // stats: "7d"
 	Audit    bool   // status: hosts read all of what they serve
 	Follow   bool   // deploy, rollback, sync: wait for the outcome
 }
@@ -103,7 +102,7 @@ func (b *Bot) onAsk(a *ask) {
 	q := a.req
 	q.Override = train.CleanMessage(q.Override) // it is said in the channel, and shown on terminals
 	by := train.Who{Nick: q.By, User: q.By, Host: "shell"}
-	args := words(q.Stack + " " + q.Period)
+	args := words(q.Stack)
 	switch q.Do {
 	case "deploy":
 		b.askDeploy(a, by, train.Ship{Stack: q.Stack, Stage: q.Stage, Override: q.Override})
@@ -147,7 +146,15 @@ func (b *Bot) onAsk(a *ask) {
 	case "queue":
 		b.end(a, ExitDone, map[string]any{"topic": b.train.Topic(), "queue": b.train.Queue}, answerQueue(b, by, nil)...)
 	case "stats":
-		b.end(a, ExitDone, b.stats(args), answerStats(b, by, args)...)
+		how, err := b.question(words(q.Text))
+		if err != nil {
+			b.end(a, ExitUsage, nil, err.Error())
+			return
+		}
+		s := b.tally.Stats(how)
+		b.end(a, ExitDone, s, statsLines(s)...)
+	case "past":
+		b.end(a, ExitDone, b.tally.Past(b.now(), 30))
 	default:
 		b.end(a, ExitUsage, nil, fmt.Sprintf("no such request: %s", q.Do))
 	}

@@ -98,6 +98,8 @@ type Bot struct {
 	train    train.State
 	book     deploy.Book
 	tally    train.Tally
+	unsaved  int             // journal records since the tally was saved
+	notes    map[uint64]note // by rollout
 	commands []Command
 	at       time.Time // of the input being applied
 	recs     []store.Record
@@ -125,7 +127,7 @@ type Bot struct {
 	began    map[string]uint64                  // by stack: the rollout that this process began last
 	audited  time.Time                          // the last time, or the start
 	accounts bool                               // the server tells accounts
-	log      []Entry                            // the deploy log, oldest first; entries are never changed
+	log      deployLog                          // the deploy log, oldest first; entries are never changed
 	fresh    bool                               // something happened since the last View
 	ctx      context.Context
 }
@@ -160,7 +162,7 @@ func New(cfg Config, st *store.Store, chat Chat, d Deployer) (*Bot, error) {
 		members: map[string]irc.Member{}, spoke: map[string]time.Time{}, nick: cfg.Nick,
 		hinted: map[string]time.Time{}, refusals: map[string]*refusals{},
 		open: map[effectKey]context.CancelFunc{}, watchers: map[uint64][]*ask{}, watches: map[deploy.Target]*watcher{},
-		looks: map[look][]func([]string){}, drift: map[deploy.Target]map[string]drift{}, began: map[string]uint64{}, brings: map[string]brings{},
+		looks: map[look][]func([]string){}, drift: map[deploy.Target]map[string]drift{}, began: map[string]uint64{}, brings: map[string]brings{}, notes: map[uint64]note{},
 	}
 	if err := b.load(); err != nil {
 		return nil, err
@@ -169,7 +171,7 @@ func New(cfg Config, st *store.Store, chat Chat, d Deployer) (*Bot, error) {
 	return b, nil
 }
 
-// load takes the state from the snapshots and folds the journal into the tally.
+// load takes the state from the snapshots.
 func (b *Bot) load() error {
 	for name, v := range map[string]any{"train": &b.train, "deploy": &b.book, "unsaid": &b.outbox.lines} {
 		body, err := b.store.Snapshot(name)
@@ -184,26 +186,7 @@ func (b *Bot) load() error {
 		}
 	}
 	b.owes = len(b.outbox.lines) > 0
-	for rec, err := range b.store.Records(1) {
-		if err != nil {
-			return err
-		}
-		if err := b.remember(rec); err != nil {
-			return err
-		}
-		if rec.Kind != kindTrain {
-			continue
-		}
-		effects, err := decodeFacts(rec.Facts)
-		if err != nil {
-			return fmt.Errorf("read record %d: %w", rec.Seq, err)
-		}
-		for _, e := range effects {
-			b.tally.Add(rec.At, e, b.isLast)
-			b.noted(rec.At, e)
-		}
-	}
-	return nil
+	return b.loadTally()
 }
 
 // Events is where an irc.Link delivers.
@@ -367,6 +350,7 @@ func (b *Bot) commit() error {
 			return fmt.Errorf("commit to the journal: %w", err)
 		}
 		b.trace(true)
+		b.unsaved += len(b.recs)
 		b.recs = b.recs[:0]
 	}
 	deeds := b.deeds
@@ -403,7 +387,7 @@ func (b *Bot) snapshots() (map[string][]byte, error) {
 		}
 		out[name] = body
 	}
-	return out, nil
+	return out, b.saveTally(out)
 }
 
 // trace tells who wants to know what is about to be written, or was.

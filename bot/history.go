@@ -57,18 +57,31 @@ func (e Entry) Live() bool { return e.Outcome.Live() && e.Host == "" }
 // The journal has all of them.
 const logMax = 50_000
 
+// deployLog is the newest entries of the deploy log, and where they stand in all of it.
+type deployLog struct {
+	entries []Entry
+	first   int // the place of the oldest one, counted from the very first
+	saved   int // the places before this one are saved as they are
+}
+
+// count is how many entries there ever were.
+func (l *deployLog) count() int { return l.first + len(l.entries) }
+
 // enter writes e into the deploy log. A STUCK rollout that ends at last takes the
 // place of its first entry: views that are out keep the slice that they have.
-func (b *Bot) enter(e Entry) {
+func (l *deployLog) enter(e Entry) {
 	const recent = 200 // entries: so long a rollout is not STUCK
-	for i := len(b.log) - 1; e.Rollout != 0 && i >= max(0, len(b.log)-recent); i-- {
-		if b.log[i].Rollout == e.Rollout {
-			b.log = slices.Delete(slices.Clone(b.log), i, i+1)
+	for i := len(l.entries) - 1; e.Rollout != 0 && i >= max(0, len(l.entries)-recent); i-- {
+		if l.entries[i].Rollout == e.Rollout {
+			l.entries = slices.Delete(slices.Clone(l.entries), i, i+1)
+			l.saved = min(l.saved, l.first+i)
 			break
 		}
 	}
-	b.log = append(b.log, e)
-	b.log = b.log[max(0, len(b.log)-logMax):]
+	l.entries = append(l.entries, e)
+	if over := len(l.entries) - logMax; over > 0 {
+		l.entries, l.first = l.entries[over:], l.first+over
+	}
 }
 
 // entry describes a rollout that has ended. It is called when the book has its end already.
@@ -154,7 +167,7 @@ func (b *Bot) remember(rec store.Record) error {
 		if err := json.Unmarshal(f.Body, &e); err != nil {
 			return fmt.Errorf("read record %d: %w", rec.Seq, err)
 		}
-		b.enter(e)
+		b.log.enter(e)
 	}
 	return nil
 }
@@ -162,6 +175,6 @@ func (b *Bot) remember(rec store.Record) error {
 // noted writes what a person said with .log into the deploy log.
 func (b *Bot) noted(at time.Time, e train.Effect) {
 	if l, ok := e.(train.Logged); ok {
-		b.enter(Entry{At: at.UTC(), By: l.By, Text: l.Text})
+		b.log.enter(Entry{At: at.UTC(), By: l.By, Text: l.Text})
 	}
 }

@@ -2,7 +2,6 @@ package bot
 
 import (
 	"context"
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -198,7 +197,10 @@ func (b *Bot) RunLog(id uint64) (*os.File, error) {
 func (b *Bot) Stats(ctx context.Context, days int, stack string) (train.Stats, error) {
 	out := make(chan train.Stats, 1)
 	select {
-	case b.inbox <- later(func() { out <- b.stats(words(fmt.Sprintf("%dd %s", days, stack))) }):
+	case b.inbox <- later(func() {
+		q := train.Question{To: b.now(), Days: days, Stack: stack, Open: b.cfg.Open, Cap: b.train.Rules.Cap}
+		out <- b.tally.Stats(q)
+	}):
 	case <-ctx.Done():
 		return train.Stats{}, ctx.Err()
 	}
@@ -221,7 +223,7 @@ func (b *Bot) makeView() *View {
 	q := b.train.Queue
 	v := &View{
 		At: b.now(), Version: b.cfg.Version, Records: b.store.Last(), Channel: b.cfg.Channel, Prefix: b.cfg.Prefix, Online: b.online,
-		Topic: train.Format(q), Banner: q.Banner, Message: q.Message, Seat: b.seatNow(), Log: b.log,
+		Topic: train.Format(q), Banner: q.Banner, Message: q.Message, Seat: b.seatNow(), Log: b.log.entries,
 		Holds: []ViewHold{}, Trains: []ViewTrain{}, Stacks: []ViewStack{}, Rollouts: []ViewRollout{},
 	}
 	for _, h := range q.Holds {
@@ -245,8 +247,8 @@ func (b *Bot) viewTrain(i int) ViewTrain {
 		ID: t.ID, Stacks: b.train.Stacks(t), Place: b.train.Place(i), Stage: t.Stage, Running: t.Runs, Up: t.Up, Moved: t.Since,
 		Held: b.train.Held(t), Next: b.nextStage(t), Message: t.Message, Before: slices.Clone(t.Before),
 	}
-	if t.Up.IsZero() {
-		v.Wait = b.waitText(v.Place)
+	if t.Up.IsZero() && len(v.Stacks) > 0 {
+		v.Wait = b.waitText(v.Stacks[0], v.Place)
 	}
 	for j, r := range t.Riders {
 		stack := r.Stack
@@ -363,8 +365,8 @@ func (b *Bot) viewRollout(r deploy.Rollout) ViewRollout {
 func (b *Bot) usual(r deploy.Rollout) time.Duration {
 	const enough, far = 5, 500
 	var took []time.Duration
-	for i := len(b.log) - 1; i >= max(0, len(b.log)-far) && len(took) < enough; i-- {
-		if e := b.log[i]; e.Live() && e.Stack == r.Stack && e.Stage == r.Stage && e.Back == r.Start.Back {
+	for i := len(b.log.entries) - 1; i >= max(0, len(b.log.entries)-far) && len(took) < enough; i-- {
+		if e := b.log.entries[i]; e.Live() && e.Stack == r.Stack && e.Stage == r.Stage && e.Back == r.Start.Back {
 			took = append(took, e.Took())
 		}
 	}

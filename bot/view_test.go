@@ -130,17 +130,17 @@ func TestViewOfProgress(t *testing.T) {
 func TestLogIsBounded(t *testing.T) {
 	b := &Bot{}
 	for id := range uint64(logMax + 5) {
-		b.enter(Entry{Rollout: id + 1, Outcome: deploy.Stuck})
+		b.log.enter(Entry{Rollout: id + 1, Outcome: deploy.Stuck})
 	}
-	out := b.log
-	b.enter(Entry{Rollout: logMax + 4, Outcome: deploy.RolledBack})
-	if n := len(b.log); n != logMax || b.log[0].Rollout != 6 || b.log[n-1].Rollout != logMax+4 || b.log[n-2].Rollout != logMax+5 {
-		t.Errorf("%d entries from %d to %d", n, b.log[0].Rollout, b.log[n-1].Rollout)
+	out := b.log.entries
+	b.log.enter(Entry{Rollout: logMax + 4, Outcome: deploy.RolledBack})
+	if n := len(b.log.entries); n != logMax || b.log.entries[0].Rollout != 6 || b.log.entries[n-1].Rollout != logMax+4 || b.log.entries[n-2].Rollout != logMax+5 {
+		t.Errorf("%d entries from %d to %d", n, b.log.entries[0].Rollout, b.log.entries[n-1].Rollout)
 	}
 	if out[len(out)-2].Outcome != deploy.Stuck {
 		t.Error("an entry that was out has changed")
 	}
-	if fmt.Sprint(b.log[len(b.log)-1].Outcome) != "ROLLED_BACK" {
+	if fmt.Sprint(b.log.entries[len(b.log.entries)-1].Outcome) != "ROLLED_BACK" {
 		t.Error("the end is not there")
 	}
 }

@@ -80,7 +80,9 @@ func (s *shown) Stats(_ context.Context, days int, _ string) (train.Stats, error
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked++
-	st := train.Stats{Today: 6, PerDay: 6.2, Riders: 3.4, DeploysDay: 36, Capacity: 288,
+	st := train.Stats{Today: 6, PerDay: 6.2, Riders: 3.4, Hours: [24]int{9: 3, 11: 20, 15: 14}, Cap: 8, Open: 8 * time.Hour,
+		Parts: train.Parts{Wait: 9 * time.Minute, Build: time.Minute, Princess: 2 * time.Minute, Tests: 4 * time.Minute, Votes: 3 * time.Minute, Copy: time.Minute, Flip: 2 * time.Second, Watch: 5 * time.Minute},
+		Lanes: []train.Lane{{Stack: "web", Median: 13 * time.Minute, Trains: 36, Seats: 288, Demand: 90, Minute: 24}},
 		Wait:  train.Quantiles{N: 60, P50: 9 * time.Minute, P80: 21 * time.Minute},
 		Live:  train.Quantiles{N: 60, P50: 22 * time.Minute, P80: 41 * time.Minute},
 		Cycle: train.Quantiles{N: 60, P50: 13 * time.Minute, P80: 19 * time.Minute}}
@@ -162,7 +164,7 @@ func busy(now time.Time) *bot.View {
 			{Name: "web", From: "21949fc6de3ab", Commits: []bot.ViewCommit{{Hash: "4726aa0d2270b1c", By: "kseever", Subject: "cart: <b> round per line"}, {Hash: "90aa12f00d1", By: "Eve Online", Subject: "css"}}, Stages: []bot.ViewStage{
 				{Name: "princess", Tested: true, Hosts: []string{"princess1"}, Live: ship("4726aa0d2270b1c"), Before: ship("21949fc6de3ab"), Since: ago(6 * time.Minute), By: "kseever", Riders: []string{"kseever", "jameslee", "krunal"}, Rollout: 118},
 				{Name: "prod", Hosts: []string{"web1", "web2", "web3", "web4", "web5", "web6"}, Live: ship("21949fc6de3ab"), Before: ship("0c8d1fe20aa"), Next: ship("4726aa0d2270b1c"), Since: ago(46 * time.Minute), By: "premsree", Riders: []string{"premsree", "mike"}, Rollout: 117,
-					Watch: &bot.ViewWatch{Flip: ago(46 * time.Minute), Lines: 212, Usual: 3, New: []bot.ViewKind{{Text: "PHP Warning: undefined key <x> in lib/cart.php on line 9", From: "web2", Count: 14, Whose: []string{"mike"}}, {Text: "upstream timed out", From: "web1", Count: 2}}, More: 3},
+					Watch:      &bot.ViewWatch{Flip: ago(46 * time.Minute), Lines: 212, Usual: 3, New: []bot.ViewKind{{Text: "PHP Warning: undefined key <x> in lib/cart.php on line 9", From: "web2", Count: 14, Whose: []string{"mike"}}, {Text: "upstream timed out", From: "web1", Count: 2}}, More: 3},
 					Quarantine: []bot.ViewQuarantine{{Host: "web6", Why: "host web6, flip: no answer in 5 s", Since: ago(46 * time.Minute)}}},
 			}},
 			{Name: "config", Aliases: []string{"c"}, Stages: []bot.ViewStage{

@@ -63,6 +63,8 @@ type statsBody struct {
 	train.Stats
 	Periods  []int
 	Daily    chart
+	Hourly   chart
+	Parts    chart
 	Waits    chart
 	Outcomes []outcomes
 	Where    chart
@@ -103,6 +105,8 @@ func (s *Server) statsPage(w http.ResponseWriter, r *http.Request) {
 	p := s.page("Push stats", "stats", fmt.Sprintf("/stats.json?days=%d&stack=%s", of.days, template.URLQueryEscaper(of.stack)))
 	b := statsBody{statsOf: of, Stats: st, Periods: []int{7, 30, 90}}
 	b.Daily = daysChart(st)
+	b.Hourly = hoursChart(st)
+	b.Parts = partsChart(st)
 	b.Waits = waitsChart(st)
 	in := newest(p.Log, len(p.Log), func(e bot.Entry) bool {
 		return e.Rollout != 0 && e.Host == "" && !e.At.Before(st.From) && (of.stack == "" || e.Stack == of.stack)
@@ -133,12 +137,31 @@ func daysChart(st train.Stats) chart {
 	return c
 }
 
+func hoursChart(st train.Stats) chart {
+	c := chart{Title: "Pushes by the hour of the day", Head: []string{"hour", "pushes"}, Whole: true}
+	for h, n := range st.Hours {
+		c.Bars = append(c.Bars, bar{Name: fmt.Sprintf("%02d", h), Value: float64(n), Text: strconv.Itoa(n)})
+	}
+	return c
+}
+
+// partsChart shows what a cycle is made of; see train.Parts.
+func partsChart(st train.Stats) chart {
+	c := chart{Title: "What a cycle is made of", Head: []string{"part", "on average"}}
+	for _, p := range st.Parts.All() {
+		if p.Took > 0 {
+			c.Bars = append(c.Bars, bar{Name: p.Name, Value: p.Took.Seconds(), Text: span(p.Took)})
+		}
+	}
+	return c
+}
+
 func waitsChart(st train.Stats) chart {
 	c := chart{Title: "How long it takes", Head: []string{"from … to", "half of them within", "8 of 10 within"}}
 	for _, x := range []struct {
 		name string
 		q    train.Quantiles
-	}{{".join to “You’re up”", st.Wait}, {".join to live", st.Live}, {"“You’re up” to .done", st.Cycle}} {
+	}{{".join to “You’re up”", st.Wait}, {".join to live", st.Live}, {"“You’re up” to .done", st.Cycle}, {"commit to live", st.Lead}, {"gone bad to restored", st.Restore}} {
 		if x.q.N > 0 {
 			c.Bars = append(c.Bars, bar{Name: x.name, Value: x.q.P50.Seconds(), Text: span(x.q.P50), More: x.q.P80.Seconds(), MoreText: span(x.q.P80)})
 		}

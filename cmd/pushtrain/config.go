@@ -46,6 +46,7 @@ type SASLConfig struct {
 type TrainConfig struct {
 	Cap  int           `yaml:"cap"`  // riders of one train
 	Idle time.Duration `yaml:"idle"` // a driver silent for longer may be replaced
+	Open time.Duration `yaml:"open"` // how long a day pushes are made, for the stats
 }
 
 // PersonConfig tells whose commits are whose, where names and addresses do not.
@@ -137,7 +138,7 @@ type WebConfig struct {
 func defaultConfig() Config {
 	return Config{
 		IRC:      IRCConfig{TLS: true, Nick: "pushbot", Prefix: ".", Identity: "auto"},
-		Train:    TrainConfig{Cap: 8, Idle: 15 * time.Minute},
+		Train:    TrainConfig{Cap: 8, Idle: 15 * time.Minute, Open: 8 * time.Hour},
 		Web:      WebConfig{Listen: "127.0.0.1:8080"},
 		Audit:    6 * time.Hour,
 		StateDir: "/var/lib/pushtrain",

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // reserved are the words of the notation and of the channel's commands, of the bot
@@ -27,6 +28,9 @@ func check(d *decoder, c *Config) {
 	}
 	if c.Train.Idle <= 0 && d.ok("train.idle") {
 		d.problem("train.idle", "must be more than 0s")
+	}
+	if o := c.Train.Open; (o <= 0 || o > 24*time.Hour) && d.ok("train.open") {
+		d.problem("train.open", "must be more than 0s and at most 24h")
 	}
 	checkStacks(d, c.Stacks)
 	checkWeb(d, c.Web)

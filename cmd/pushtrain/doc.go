@@ -11,6 +11,7 @@ topic, and the deploy engine behind it.
 	pushtrain sync STACK STAGE HOST   brings one host up to what its stage serves
 	pushtrain abort | hold | unhold | log
 	pushtrain status | queue | stats  what the bot knows
+	pushtrain simulate                what the waits would be with another cap, load, cycle or lane
 	pushtrain restore FILE            takes up the journal from a copy
 	pushtrain version | completion
 	pushtrain host --root ROOT        what the bot starts on a host, or a key's forced command; nobody types it

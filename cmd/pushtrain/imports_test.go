@@ -18,6 +18,7 @@ import (
 // Packages that only tests import (fleettest, irctest, sim) are not in anyone's list.
 var ours = map[string][]string{
 	"train":                  nil,
+	"train/model":            nil,
 	"deploy":                 nil,
 	"deploy/sim":             {"deploy", "deploy/host"},
 	"deploy/release":         {"deploy"},
@@ -33,7 +34,7 @@ var ours = map[string][]string{
 	"bot/watch":              nil,
 	"bot":                    {"bot/irc", "bot/store", "bot/watch", "deploy", "deploy/fleet", "deploy/release", "train"},
 	"bot/web":                {"bot", "deploy", "train"},
-	"cmd/pushtrain":          {"bot", "bot/irc", "bot/ircd", "bot/store", "bot/watch", "bot/web", "deploy", "deploy/fleet", "deploy/host", "deploy/release", "deploy/webserver", "train"},
+	"cmd/pushtrain":          {"bot", "bot/irc", "bot/ircd", "bot/store", "bot/watch", "bot/web", "deploy", "deploy/fleet", "deploy/host", "deploy/release", "deploy/webserver", "train", "train/model"},
 }
 
 // owners are the packages that may import a module of others.
@@ -49,7 +50,7 @@ var owners = map[string][]string{
 }
 
 // pure are the packages that only compute.
-var pure = []string{"train", "deploy"}
+var pure = []string{"train", "train/model", "deploy"}
 
 // pureImports are what they may import of the standard library.
 var pureImports = strings.Fields(`

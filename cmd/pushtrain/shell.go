@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/user"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -258,17 +257,11 @@ func queueCommand(o *options) *cobra.Command {
 		func([]string) bot.Request { return bot.Request{Do: "queue"} })
 }
 
-// days is how a period is written.
-var days = regexp.MustCompile(`^0*[1-9][0-9]*d?$`)
-
 func statsCommand(o *options) *cobra.Command {
-	return o.simple("stats [PERIOD|STACK]", "Sum up the pushes of a period, like 30d", cobra.MaximumNArgs(1),
-		func(args []string) bot.Request {
-			if days.MatchString(arg(args, 0)) {
-				return bot.Request{Do: "stats", Period: args[0]}
-			}
-			return bot.Request{Do: "stats", Stack: arg(args, 0)}
-		})
+	c := o.simple("stats [PERIOD] [STACK|NICK]", "Sum up a period, like 30d: pushes, waits, what a cycle is made of, capacity", cobra.MaximumNArgs(2),
+		func(args []string) bot.Request { return bot.Request{Do: "stats", Text: strings.Join(args, " ")} })
+	c.ValidArgsFunction = o.complete
+	return c
 }
 
 func arg(args []string, i int) string {
@@ -311,7 +304,7 @@ func (o *options) alone(ctx context.Context, cfg Config, req bot.Request, out fu
 		}
 	}
 	how := botConfig(cfg, zerolog.New(os.Stderr).Level(zerolog.WarnLevel), nil)
-	how.Idle = slices.Contains([]string{"status", "queue", "stats", "verify"}, req.Do)
+	how.Idle = slices.Contains([]string{"status", "queue", "stats", "past", "verify"}, req.Do)
 	b, done, err := assemble(cfg, nobody{}, how)
 	if err != nil {
 		return exitFailed, err

@@ -53,7 +53,7 @@ func rulesOf(cfg Config) train.Rules {
 func botConfig(cfg Config, log zerolog.Logger, ready func()) bot.Config {
 	c := bot.Config{
 		Rules: rulesOf(cfg), Fleets: map[deploy.Target]bot.Fleet{}, People: map[string]string{}, Diffs: map[string]string{}, Nick: cfg.IRC.Nick, Channel: cfg.IRC.Channel, Prefix: cfg.IRC.Prefix,
-		Ops: cfg.IRC.Ops, Dir: cfg.StateDir, Audit: cfg.Audit, Version: buildVersion(), Ready: ready, Log: log,
+		Ops: cfg.IRC.Ops, Dir: cfg.StateDir, Audit: cfg.Audit, Open: cfg.Train.Open, Version: buildVersion(), Ready: ready, Log: log,
 	}
 	for _, s := range cfg.Stacks {
 		if s.DiffURL != "" {

@@ -105,7 +105,14 @@ func (f *Fleet) build(ctx context.Context, s *stack, e deploy.Build, out func(Li
 		return nil, context.Cause(ctx)
 	}
 	rel, err := s.store.Build(ctx, e.Ref, lines(out))
-	return deploy.Built{Release: rel}, err
+	if err != nil {
+		return nil, err
+	}
+	when, err := s.store.Committed(ctx, rel.Commit)
+	if err != nil {
+		out(Line{Text: "when the commit was made is not known: " + err.Error()}) // the stats can do without
+	}
+	return deploy.Built{Release: rel, Committed: when}, nil
 }
 
 // pull takes a host out of the pool. That there is no command to do so is an error.
