@@ -52,6 +52,7 @@ fuzz:
 
 bench: packages-test
 	$(GO) test -run '^$$' -bench . -benchmem ./train ./bot/store
+	$(GO) test -count=1 -run '^TestForecastCalibrated$$' -v ./train
 	$(GO) test -count=1 -timeout 40m -run '^TestFigures$$' -v ./cmd/pushtrain -figures
 
 # The parts of the soak, by name: what `go test` is told.

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -96,8 +97,7 @@ func (t *Tally) upFor(now time.Time, stack string) time.Duration {
 
 // draw returns percentiles of the sum of what is left of a cycle after up, and of n-1 more.
 func draw(cycles []took, up time.Duration, n int) (p10, p50, p90 time.Duration) {
-	whole := weigh(cycles, 0)
-	first := weigh(cycles, up)
+	first, whole := strata(cycles, up), strata(cycles, 0)
 	sums := make([]time.Duration, laneDraws)
 	random := uint64(len(cycles))
 	for k := range n {
@@ -105,63 +105,46 @@ func draw(cycles []took, up time.Duration, n int) (p10, p50, p90 time.Duration) 
 		if k == 0 {
 			from, less = first, up
 		}
-		order := shuffled(&random)
-		for i := range sums { // one draw from each part of the distribution, in an order of its own
-			u := (float64(order[i]) + 0.5) / laneDraws
-			if len(from) == 0 { // it has been up for longer than any: as long again, at most
-				sums[i] += scale(up, u)
-				continue
-			}
-			sums[i] += from.at(u) - less
+		for i, part := range shuffled(&random) { // one draw from each part of the distribution, in an order of its own
+			sums[i] += from[part] - less
 		}
 	}
 	slices.Sort(sums)
 	return rank(sums, 10), rank(sums, 50), rank(sums, 90)
 }
 
-// weighed is durations, ascending, each with the share of those up to it.
-type weighed []struct {
-	d     time.Duration
-	share float64
-}
-
-// weigh takes the cycles that are longer than more.
-func weigh(cycles []took, more time.Duration) weighed {
-	var w weighed
+// strata are laneDraws durations that stand for the cycles longer than more, ascending.
+// With none of them it is as long again as more, at most.
+func strata(cycles []took, more time.Duration) []time.Duration {
+	type weighed struct {
+		d     time.Duration
+		share float64
+	}
+	var w []weighed
+	sum := 0.0
 	for i, c := range cycles {
 		if c.Took > more || more == 0 {
 			age := float64(len(cycles) - 1 - i)
-			w = append(w, struct {
-				d     time.Duration
-				share float64
-			}{c.Took, math.Exp2(-age / laneHalf)})
+			w = append(w, weighed{c.Took, math.Exp2(-age / laneHalf)})
+			sum += w[len(w)-1].share
 		}
 	}
-	slices.SortFunc(w, func(a, b struct {
-		d     time.Duration
-		share float64
-	}) int {
-		return int(a.d - b.d)
-	})
-	sum := 0.0
-	for i := range w {
-		sum += w[i].share
-		w[i].share = sum
-	}
-	for i := range w {
-		w[i].share /= sum
-	}
-	return w
-}
-
-// at is the duration that a share u of them does not exceed.
-func (w weighed) at(u float64) time.Duration {
-	for _, e := range w {
-		if e.share >= u {
-			return e.d
+	slices.SortFunc(w, func(a, b weighed) int { return cmp.Compare(a.d, b.d) })
+	out := make([]time.Duration, laneDraws)
+	k, upTo := -1, 0.0
+	for i := range out {
+		u := (float64(i) + 0.5) / laneDraws
+		if len(w) == 0 {
+			out[i] = more + scale(more, u)
+			continue
 		}
+		for k < 0 || upTo < u*sum && k < len(w)-1 {
+			k++
+			upTo += w[k].share
+		}
+		out[i] = w[k].d
 	}
-	return w[len(w)-1].d
+	return out
 }
 
 // shuffled is 0 to laneDraws-1 in an order that random decides, and that is the
