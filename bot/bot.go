@@ -111,6 +111,7 @@ type Bot struct {
 	accounts bool                               // the server tells accounts
 	log      []Entry                            // the deploy log, oldest first; entries are never changed
 	fresh    bool                               // something happened since the last View
+	readers  []*ask                             // of the deploy log as it grows
 	ctx      context.Context
 }
 
@@ -279,6 +280,9 @@ func (b *Bot) handle(x any) {
 		b.runs.answer(x)
 		if err := b.deployApply(x.id, x.event); err != nil {
 			panic(fmt.Sprintf("bot: an answer was refused: %v", err)) // unreachable: answers never are
+		}
+		if _, open := b.book.Open[x.id]; !open {
+			b.deeds = append(b.deeds, func() { b.runs.end(x.id) }) // it came when the log was closed already
 		}
 	case *ask:
 		b.onAsk(x)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"pushtrain/bot/store"
@@ -69,6 +70,81 @@ func (b *Bot) enter(e Entry) {
 	}
 	b.log = append(b.log, e)
 	b.log = b.log[max(0, len(b.log)-logMax):]
+	for _, a := range b.readers {
+		if a.wants(e) {
+			b.send(a, Reply{Line: e.String(), Data: e})
+		}
+	}
+}
+
+// String is e as one line.
+func (e Entry) String() string {
+	at := e.At.UTC().Format(time.DateTime)
+	if e.Text != "" {
+		return fmt.Sprintf("%s  %s says: %s", at, e.By, e.Text)
+	}
+	who := e.By
+	if len(e.Riders) > 0 {
+		who = strings.Join(e.Riders, ", ")
+	}
+	old, now := e.Old.Release, e.New.Release
+	if old == "" {
+		old = "nothing"
+	}
+	if now == "" {
+		now = "nothing"
+	}
+	text := fmt.Sprintf("%s  %-16s %-13s %s -> %s  %s, %s", at, e.Stack+"/"+e.Stage, e.Outcome, old, now, who, about(e.Took()))
+	if e.Host != "" {
+		text += ", " + e.Host + " alone"
+	}
+	if e.Back {
+		text += ", a rollback"
+	}
+	if e.Reason != "" {
+		text += ": " + e.Reason
+	}
+	return text
+}
+
+// entriesShown is how many entries are listed at most: more would not fit what an ask holds.
+const entriesShown = 500
+
+// askEntries lists the deploy log, oldest first, and stays with it if asked to.
+func (b *Bot) askEntries(a *ask) {
+	var list []Entry
+	for _, e := range slices.Backward(b.log) {
+		if len(list) == entriesShown || e.At.Before(a.req.Since) {
+			break
+		}
+		if a.wants(e) {
+			list = append(list, e)
+		}
+	}
+	for _, e := range slices.Backward(list) {
+		b.send(a, Reply{Line: e.String(), Data: e})
+	}
+	if !a.req.Follow {
+		b.end(a, ExitDone, nil)
+		return
+	}
+	b.readers = slices.DeleteFunc(b.readers, (*ask).left)
+	b.readers = append(b.readers, a)
+}
+
+// wants reports whether a reader of the deploy log asked for e.
+func (a *ask) wants(e Entry) bool {
+	return !a.left() && (a.req.Stack == "" || e.Stack == a.req.Stack || e.Text != "")
+}
+
+// left reports whether nobody waits for the answer any more.
+func (a *ask) left() bool {
+	select {
+	case <-a.gone:
+		return true
+	default:
+		return false
+	}
 }
 
 // entry describes a rollout that has ended. It is called when the book has its end already.

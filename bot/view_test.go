@@ -72,6 +72,9 @@ func TestView(t *testing.T) {
 		if g := v.Stacks[0].Stages[1]; g.Live.Release != "web0001" || g.Next.Release != "web0002" {
 			t.Errorf("after it prod is %+v", g)
 		}
+		if n := len(s.bot.runs.open); n != 0 {
+			t.Errorf("%d run logs are open", n)
+		}
 		s.checkJournal()
 		again, err := New(s.cfg, s.store, s.chat, s.fleet)
 		if err != nil {

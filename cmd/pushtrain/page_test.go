@@ -1,15 +1,18 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"pushtrain/bot"
 	"pushtrain/bot/irc/irctest"
 	"pushtrain/bot/web/webtest"
 )
@@ -104,10 +107,18 @@ func TestPage(t *testing.T) {
 	late.UntilText("#runlog", "making pages")
 	late.UntilText("h1", "web/princess: building")
 	late.Until(`document.body.dataset.live === "1"`)
+	follows := make(chan string, 100) // `pushtrain log -f` beside it
+	ctx, enough := context.WithCancel(t.Context())
+	var reader sync.WaitGroup
+	defer reader.Wait()
+	defer enough()
+	reader.Go(func() {
+		_, _ = bot.Call(ctx, cfg.StateDir, bot.Request{Do: "entries", Follow: true}, func(r bot.Reply) { follows <- r.Line }) // enough ends it
+	})
 	hold.open()
 	late.UntilText("h1", "web/princess live")
 	late.UntilText("#runlog", "made 1")
-	late.UntilText("#runlog .state:last-child", "DONE")
+	late.UntilText("#runlog", "DONE")
 	late.UntilText("#live", "ended")
 	var twice int
 	late.Eval(`document.getElementById("runlog").textContent.split("making pages").length - 1`, &twice)
@@ -115,6 +126,14 @@ func TestPage(t *testing.T) {
 		t.Errorf("the log says %d times what was said once", twice)
 	}
 	late.Shot("real-rollout")
+	select {
+	case line := <-follows:
+		if !strings.Contains(line, "web/princess     DONE          nothing -> ") {
+			t.Errorf("who follows the log reads %q", line)
+		}
+	case <-time.After(webtest.Patience):
+		t.Error("who follows the log reads nothing")
+	}
 	for _, p := range both {
 		p.UntilText("#part-ways .stage:first-child .facts", "alice and bob on princess for")
 		p.UntilText("#part-watch", "Try your change, then .good Princess logs")
