@@ -190,3 +190,19 @@ func TestPage(t *testing.T) {
 	}
 	t.Logf("the page took %.1f s", time.Since(start).Seconds())
 }
+
+// TestNoRoomForThePage: an address that is taken costs the page, and not the trains.
+func TestNoRoomForThePage(t *testing.T) {
+	server := irctest.Ngircd(t, irctest.Options{})
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	cfg := queueConfig(t, server.Addr(), t.TempDir())
+	cfg.Web.Listen = taken.Addr().String()
+	startBot(t, cfg)
+	alice := joined(t, server.Addr(), "alice")
+	alice.Say("#push", ".join")
+	topic(alice, "alice")
+}
