@@ -110,6 +110,8 @@ type Bot struct {
 	audited  time.Time                          // the last time, or the start
 	accounts bool                               // the server tells accounts
 	log      []Entry                            // the deploy log, oldest first; entries are never changed
+	unshelf  []Entry                            // those that are in no volume yet, as they came
+	volumes  int                                // full ones, in the journal's snapshots
 	fresh    bool                               // something happened since the last View
 	readers  []*ask                             // of the deploy log as it grows
 	ctx      context.Context
@@ -170,9 +172,6 @@ func (b *Bot) load() error {
 		if err != nil {
 			return err
 		}
-		if err := b.remember(rec); err != nil {
-			return err
-		}
 		if rec.Kind != kindTrain {
 			continue
 		}
@@ -182,10 +181,9 @@ func (b *Bot) load() error {
 		}
 		for _, e := range effects {
 			b.tally.Add(rec.At, e, b.isLast)
-			b.noted(rec.At, e)
 		}
 	}
-	return nil
+	return b.loadLog()
 }
 
 // Events is where an irc.Link delivers.
@@ -375,7 +373,7 @@ func (b *Bot) snapshots() (map[string][]byte, error) {
 		}
 		out[name] = body
 	}
-	return out, nil
+	return out, b.shelve(out)
 }
 
 // answer tells one person; channel tells all. Both wait for the commit.

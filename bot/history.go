@@ -61,6 +61,7 @@ const logMax = 50_000
 // enter writes e into the deploy log. A STUCK rollout that ends at last takes the
 // place of its first entry: views that are out keep the slice that they have.
 func (b *Bot) enter(e Entry) {
+	b.unshelf = append(b.unshelf, e)
 	const recent = 200 // entries: so long a rollout is not STUCK
 	for i := len(b.log) - 1; e.Rollout != 0 && i >= max(0, len(b.log)-recent); i-- {
 		if b.log[i].Rollout == e.Rollout {
@@ -213,14 +214,95 @@ func endedFacts(e Entry) json.RawMessage {
 	return v
 }
 
-// remember takes the deploy log's part of a record, at the start.
+// The deploy log is kept at hand by volumes of volumeSize entries among the journal's
+// snapshots, each written once, so that a start reads these and the few records since
+// the last one, and not the whole journal:
+//
+//	log     shelf
+//	log N   the entries of volume N, from 0 on, as they came
+const volumeSize = 1000
+
+// shelf says which volumes there are.
+type shelf struct {
+	Volumes int
+	Last    uint64 // the number of the record up to which entries are in them
+}
+
+func volume(n int) string { return fmt.Sprintf("log %d", n) }
+
+// shelve writes a volume when there is enough for one.
+func (b *Bot) shelve(snapshots map[string][]byte) error {
+	if len(b.unshelf) < volumeSize {
+		return nil
+	}
+	entries, err := json.Marshal(b.unshelf)
+	if err != nil {
+		return err
+	}
+	s, err := json.Marshal(shelf{b.volumes + 1, b.store.Last() + uint64(len(b.recs))})
+	if err != nil {
+		return err
+	}
+	snapshots[volume(b.volumes)], snapshots["log"] = entries, s
+	b.volumes++
+	b.unshelf = nil
+	return nil
+}
+
+// loadLog reads the deploy log at the start.
+func (b *Bot) loadLog() error {
+	var s shelf
+	if err := b.snapshot("log", &s); err != nil {
+		return err
+	}
+	for n := max(0, s.Volumes-logMax/volumeSize); n < s.Volumes; n++ {
+		var entries []Entry
+		if err := b.snapshot(volume(n), &entries); err != nil {
+			return err
+		}
+		for _, e := range entries {
+			b.enter(e)
+		}
+	}
+	b.volumes, b.unshelf = s.Volumes, nil
+	for rec, err := range b.store.Records(s.Last + 1) {
+		if err != nil {
+			return err
+		}
+		if err := b.remember(rec); err != nil {
+			return fmt.Errorf("read record %d: %w", rec.Seq, err)
+		}
+	}
+	return nil
+}
+
+// snapshot reads a snapshot into v, and leaves v alone when there is none.
+func (b *Bot) snapshot(name string, v any) error {
+	body, err := b.store.Snapshot(name)
+	if err != nil || len(body) == 0 {
+		return err
+	}
+	if err := json.Unmarshal(body, v); err != nil {
+		return fmt.Errorf("read snapshot %s: %w", name, err)
+	}
+	return nil
+}
+
+// remember takes the deploy log's part of a record.
 func (b *Bot) remember(rec store.Record) error {
+	if rec.Kind == kindTrain && rec.Type == train.TypeName(train.Log{}) {
+		effects, err := decodeFacts(rec.Facts)
+		for _, e := range effects {
+			b.noted(rec.At, e)
+		}
+		return err
+	}
 	if rec.Kind != kindDeploy || len(rec.Facts) == 0 {
 		return nil
 	}
 	var facts []fact
 	if err := json.Unmarshal(rec.Facts, &facts); err != nil {
-		return fmt.Errorf("read record %d: %w", rec.Seq, err)
+		return err
 	}
 	for _, f := range facts {
 		if f.Type != typeEnded {
@@ -228,7 +310,7 @@ func (b *Bot) remember(rec store.Record) error {
 		}
 		var e Entry
 		if err := json.Unmarshal(f.Body, &e); err != nil {
-			return fmt.Errorf("read record %d: %w", rec.Seq, err)
+			return err
 		}
 		b.enter(e)
 	}

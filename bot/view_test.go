@@ -12,6 +12,7 @@ import (
 
 	"pushtrain/deploy"
 	"pushtrain/deploy/fleet"
+	"pushtrain/train"
 )
 
 // look plays lines and returns the view that comes of them.
@@ -146,4 +147,33 @@ func TestLogIsBounded(t *testing.T) {
 	if fmt.Sprint(b.log[len(b.log)-1].Outcome) != "ROLLED_BACK" {
 		t.Error("the end is not there")
 	}
+}
+
+// TestLogByVolumes: a start reads the volumes and what came after them, and finds all of it.
+func TestLogByVolumes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		defer s.end()
+		s.look("alice> .join")
+		for range 2 { // each in one transaction
+			s.bot.inbox <- later(func() {
+				for i := range volumeSize + 5 {
+					s.bot.must(train.Who{Nick: "root"}, train.Log{Text: fmt.Sprint("entry ", i)})
+				}
+			})
+			synctest.Wait()
+		}
+		s.look("alice> .princess", "web/princess ok")
+		if s.bot.volumes != 2 || len(s.bot.unshelf) != 1 {
+			t.Errorf("%d volumes, and %d entries in none", s.bot.volumes, len(s.bot.unshelf))
+		}
+		s.checkJournal()
+		next, err := New(s.cfg, s.store, s.chat, s.fleet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(next.log); n != 2*volumeSize+11 || next.log[0].Text != "entry 0" || next.log[n-1].Rollout != 1 || next.volumes != 2 || len(next.unshelf) != 1 {
+			t.Errorf("a start finds %d entries in %d volumes, and %d in none", n, next.volumes, len(next.unshelf))
+		}
+	})
 }
