@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"pushtrain/deploy"
 	"pushtrain/train"
@@ -12,7 +13,7 @@ import (
 
 // Request is what the shell asks of a bot, through its socket or in its own process.
 type Request struct {
-	Do       string // deploy, rollback, dry-deploy, dry-rollback, abort, hold, unhold, status, queue, stats, past, log, verify
+	Do       string // deploy, rollback, dry-deploy, dry-rollback, abort, hold, unhold, status, queue, stats, past, log, entries, verify
 	By       string // the shell user
 	Stack    string
 	Stage    string
@@ -20,7 +21,9 @@ type Request struct {
 	Text     string // why, the text of log, or what stats are about, as `30d web`
 	Override string // deploy: why the gates are passed over; "" = they hold
 	Audit    bool   // status: hosts read all of what they serve
-	Follow   bool   // deploy, rollback, sync: wait for the outcome
+	Follow   bool   // deploy, rollback, sync: wait for the outcome; entries: and those to come
+
+	Since time.Time `json:",omitzero"` // entries: none older; zero = the newest entriesShown
 }
 
 // Reply is one line of the answer. The last one has Over set.
@@ -30,7 +33,7 @@ type Reply struct {
 	Percent int    `json:",omitempty"`
 	Over    bool   `json:",omitempty"`
 	Exit    int    `json:",omitempty"` // with Over: the exit code, see the package comment of cmd/pushtrain
-	Data    any    `json:",omitempty"` // with Over: the same for machines
+	Data    any    `json:",omitempty"` // the same for machines
 }
 
 // The exit codes that a bot decides on.
@@ -46,7 +49,8 @@ const (
 type ask struct {
 	req  Request
 	out  chan Reply
-	over chan Reply // takes one
+	over chan Reply    // takes one
+	gone chan struct{} // closed when nobody waits any more
 }
 
 func (a *ask) send(r Reply) {
@@ -69,7 +73,8 @@ func (a *ask) end(exit int, data any, lines ...string) {
 // Ask puts a request to the bot and hands each reply to out, the last one with
 // Over set. It returns the exit code. Any goroutine may call it while Run runs.
 func (b *Bot) Ask(ctx context.Context, req Request, out func(Reply)) (int, error) {
-	a := &ask{req: req, out: make(chan Reply, 1024), over: make(chan Reply, 1)}
+	a := &ask{req: req, out: make(chan Reply, 1024), over: make(chan Reply, 1), gone: make(chan struct{})}
+	defer close(a.gone)
 	select {
 	case b.inbox <- a:
 	case <-ctx.Done():
@@ -145,6 +150,8 @@ func (b *Bot) onAsk(a *ask) {
 		b.askVerify(a)
 	case "queue":
 		b.end(a, ExitDone, map[string]any{"topic": b.train.Topic(), "queue": b.train.Queue}, answerQueue(b, by, nil)...)
+	case "entries":
+		b.askEntries(a)
 	case "stats":
 		how, err := b.question(words(q.Text))
 		if err != nil {

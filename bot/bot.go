@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"sync"
@@ -127,8 +128,11 @@ type Bot struct {
 	began    map[string]uint64                  // by stack: the rollout that this process began last
 	audited  time.Time                          // the last time, or the start
 	accounts bool                               // the server tells accounts
-	log      deployLog                          // the deploy log, oldest first; entries are never changed
+	log      []Entry                            // the deploy log, oldest first; entries are never changed
+	unshelf  []Entry                            // those that are in no volume yet, as they came
+	volumes  int                                // full ones, in the journal's snapshots
 	fresh    bool                               // something happened since the last View
+	readers  []*ask                             // of the deploy log as it grows
 	ctx      context.Context
 }
 
@@ -186,7 +190,10 @@ func (b *Bot) load() error {
 		}
 	}
 	b.owes = len(b.outbox.lines) > 0
-	return b.loadTally()
+	if err := b.loadTally(); err != nil {
+		return err
+	}
+	return b.loadLog()
 }
 
 // Events is where an irc.Link delivers.
@@ -284,6 +291,9 @@ func (b *Bot) handle(x any) {
 		b.runs.answer(x)
 		if err := b.deployApply(x.id, x.event); err != nil {
 			panic(fmt.Sprintf("bot: an answer was refused: %v", err)) // unreachable: answers never are
+		}
+		if _, open := b.book.Open[x.id]; !open {
+			b.deeds = append(b.deeds, func() { b.runs.end(x.id) }) // it came when the log was closed already
 		}
 	case *ask:
 		b.onAsk(x)
@@ -387,7 +397,7 @@ func (b *Bot) snapshots() (map[string][]byte, error) {
 		}
 		out[name] = body
 	}
-	return out, b.saveTally(out)
+	return out, errors.Join(b.saveTally(out), b.shelve(out))
 }
 
 // trace tells who wants to know what is about to be written, or was.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"pushtrain/bot/store"
@@ -57,30 +58,93 @@ func (e Entry) Live() bool { return e.Outcome.Live() && e.Host == "" }
 // The journal has all of them.
 const logMax = 50_000
 
-// deployLog is the newest entries of the deploy log, and where they stand in all of it.
-type deployLog struct {
-	entries []Entry
-	first   int // the place of the oldest one, counted from the very first
-	saved   int // the places before this one are saved as they are
-}
-
-// count is how many entries there ever were.
-func (l *deployLog) count() int { return l.first + len(l.entries) }
-
 // enter writes e into the deploy log. A STUCK rollout that ends at last takes the
 // place of its first entry: views that are out keep the slice that they have.
-func (l *deployLog) enter(e Entry) {
+func (b *Bot) enter(e Entry) {
+	b.unshelf = append(b.unshelf, e)
 	const recent = 200 // entries: so long a rollout is not STUCK
-	for i := len(l.entries) - 1; e.Rollout != 0 && i >= max(0, len(l.entries)-recent); i-- {
-		if l.entries[i].Rollout == e.Rollout {
-			l.entries = slices.Delete(slices.Clone(l.entries), i, i+1)
-			l.saved = min(l.saved, l.first+i)
+	for i := len(b.log) - 1; e.Rollout != 0 && i >= max(0, len(b.log)-recent); i-- {
+		if b.log[i].Rollout == e.Rollout {
+			b.log = slices.Delete(slices.Clone(b.log), i, i+1)
 			break
 		}
 	}
-	l.entries = append(l.entries, e)
-	if over := len(l.entries) - logMax; over > 0 {
-		l.entries, l.first = l.entries[over:], l.first+over
+	b.log = append(b.log, e)
+	b.log = b.log[max(0, len(b.log)-logMax):]
+	for _, a := range b.readers {
+		if a.wants(e) {
+			b.send(a, Reply{Line: e.String(), Data: e})
+		}
+	}
+}
+
+// String is e as one line.
+func (e Entry) String() string {
+	at := e.At.UTC().Format(time.DateTime)
+	if e.Text != "" {
+		return fmt.Sprintf("%s  %s says: %s", at, e.By, e.Text)
+	}
+	who := e.By
+	if len(e.Riders) > 0 {
+		who = strings.Join(e.Riders, ", ")
+	}
+	old, now := e.Old.Release, e.New.Release
+	if old == "" {
+		old = "nothing"
+	}
+	if now == "" {
+		now = "nothing"
+	}
+	text := fmt.Sprintf("%s  %-16s %-13s %s -> %s  %s, %s", at, e.Stack+"/"+e.Stage, e.Outcome, old, now, who, about(e.Took()))
+	if e.Host != "" {
+		text += ", " + e.Host + " alone"
+	}
+	if e.Back {
+		text += ", a rollback"
+	}
+	if e.Reason != "" {
+		text += ": " + e.Reason
+	}
+	return text
+}
+
+// entriesShown is how many entries are listed at most: more would not fit what an ask holds.
+const entriesShown = 500
+
+// askEntries lists the deploy log, oldest first, and stays with it if asked to.
+func (b *Bot) askEntries(a *ask) {
+	var list []Entry
+	for _, e := range slices.Backward(b.log) {
+		if len(list) == entriesShown || e.At.Before(a.req.Since) {
+			break
+		}
+		if a.wants(e) {
+			list = append(list, e)
+		}
+	}
+	for _, e := range slices.Backward(list) {
+		b.send(a, Reply{Line: e.String(), Data: e})
+	}
+	if !a.req.Follow {
+		b.end(a, ExitDone, nil)
+		return
+	}
+	b.readers = slices.DeleteFunc(b.readers, (*ask).left)
+	b.readers = append(b.readers, a)
+}
+
+// wants reports whether a reader of the deploy log asked for e.
+func (a *ask) wants(e Entry) bool {
+	return !a.left() && (a.req.Stack == "" || e.Stack == a.req.Stack || e.Text != "")
+}
+
+// left reports whether nobody waits for the answer any more.
+func (a *ask) left() bool {
+	select {
+	case <-a.gone:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -150,14 +214,95 @@ func endedFacts(e Entry) json.RawMessage {
 	return v
 }
 
-// remember takes the deploy log's part of a record, at the start.
+// The deploy log is kept at hand by volumes of volumeSize entries among the journal's
+// snapshots, each written once, so that a start reads these and the few records since
+// the last one, and not the whole journal:
+//
+//	log     shelf
+//	log N   the entries of volume N, from 0 on, as they came
+const volumeSize = 1000
+
+// shelf says which volumes there are.
+type shelf struct {
+	Volumes int
+	Last    uint64 // the number of the record up to which entries are in them
+}
+
+func volume(n int) string { return fmt.Sprintf("log %d", n) }
+
+// shelve writes a volume when there is enough for one.
+func (b *Bot) shelve(snapshots map[string][]byte) error {
+	if len(b.unshelf) < volumeSize {
+		return nil
+	}
+	entries, err := json.Marshal(b.unshelf)
+	if err != nil {
+		return err
+	}
+	s, err := json.Marshal(shelf{b.volumes + 1, b.store.Last() + uint64(len(b.recs))})
+	if err != nil {
+		return err
+	}
+	snapshots[volume(b.volumes)], snapshots["log"] = entries, s
+	b.volumes++
+	b.unshelf = nil
+	return nil
+}
+
+// loadLog reads the deploy log at the start.
+func (b *Bot) loadLog() error {
+	var s shelf
+	if err := b.snapshot("log", &s); err != nil {
+		return err
+	}
+	for n := max(0, s.Volumes-logMax/volumeSize); n < s.Volumes; n++ {
+		var entries []Entry
+		if err := b.snapshot(volume(n), &entries); err != nil {
+			return err
+		}
+		for _, e := range entries {
+			b.enter(e)
+		}
+	}
+	b.volumes, b.unshelf = s.Volumes, nil
+	for rec, err := range b.store.Records(s.Last + 1) {
+		if err != nil {
+			return err
+		}
+		if err := b.remember(rec); err != nil {
+			return fmt.Errorf("read record %d: %w", rec.Seq, err)
+		}
+	}
+	return nil
+}
+
+// snapshot reads a snapshot into v, and leaves v alone when there is none.
+func (b *Bot) snapshot(name string, v any) error {
+	body, err := b.store.Snapshot(name)
+	if err != nil || len(body) == 0 {
+		return err
+	}
+	if err := json.Unmarshal(body, v); err != nil {
+		return fmt.Errorf("read snapshot %s: %w", name, err)
+	}
+	return nil
+}
+
+// remember takes the deploy log's part of a record.
 func (b *Bot) remember(rec store.Record) error {
+	if rec.Kind == kindTrain && rec.Type == train.TypeName(train.Log{}) {
+		effects, err := decodeFacts(rec.Facts, func(string) bool { return true })
+		for _, e := range effects {
+			b.noted(rec.At, e)
+		}
+		return err
+	}
 	if rec.Kind != kindDeploy || len(rec.Facts) == 0 {
 		return nil
 	}
 	var facts []fact
 	if err := json.Unmarshal(rec.Facts, &facts); err != nil {
-		return fmt.Errorf("read record %d: %w", rec.Seq, err)
+		return err
 	}
 	for _, f := range facts {
 		if f.Type != typeEnded {
@@ -165,9 +310,9 @@ func (b *Bot) remember(rec store.Record) error {
 		}
 		var e Entry
 		if err := json.Unmarshal(f.Body, &e); err != nil {
-			return fmt.Errorf("read record %d: %w", rec.Seq, err)
+			return err
 		}
-		b.log.enter(e)
+		b.enter(e)
 	}
 	return nil
 }
@@ -175,6 +320,6 @@ func (b *Bot) remember(rec store.Record) error {
 // noted writes what a person said with .log into the deploy log.
 func (b *Bot) noted(at time.Time, e train.Effect) {
 	if l, ok := e.(train.Logged); ok {
-		b.log.enter(Entry{At: at.UTC(), By: l.By, Text: l.Text})
+		b.enter(Entry{At: at.UTC(), By: l.By, Text: l.Text})
 	}
 }

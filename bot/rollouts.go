@@ -124,7 +124,7 @@ func (b *Bot) deployApply(id uint64, e deploy.Event) error {
 		case deploy.Ended:
 			e := b.entry(r, f)
 			b.recs[at].Facts = endedFacts(e)
-			b.log.enter(e)
+			b.enter(e)
 			b.ended(r, f)
 		default:
 			b.deeds = append(b.deeds, func() { b.do(id, f) })

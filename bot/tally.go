@@ -19,19 +19,11 @@ const (
 	tallySpan     = 92 * 24 * time.Hour // what a journal is folded from where no tally was saved
 )
 
-// savedTally is what stands under snapshotTally. The deploy log is saved with it, in
-// pieces: "log-N" holds its entries from N × logPiece on.
+// savedTally is what stands under snapshotTally.
 type savedTally struct {
 	Seq   uint64 // the last record in it
 	Tally json.RawMessage
-	First int // the oldest entry of the deploy log at hand, counted from the very first
-	Log   int // entries there ever were
 }
-
-// logPiece is how many entries of the deploy log are saved together.
-const logPiece = 500
-
-func logSnapshot(piece int) string { return "log-" + strconv.Itoa(piece) }
 
 func tallyDay(place int) string { return snapshotTally + "-" + strconv.Itoa(place) }
 
@@ -50,27 +42,19 @@ func (b *Bot) loadTally() error {
 		if err != nil {
 			return err
 		}
-		b.unsaved++
-		if err := b.remember(rec); err != nil {
-			return err
-		}
-		if rec.Kind != kindTrain {
+		if b.unsaved++; rec.Kind != kindTrain {
 			continue
 		}
-		effects, err := decodeFacts(rec.Facts, counts)
+		effects, err := decodeFacts(rec.Facts, train.Counts)
 		if err != nil {
 			return fmt.Errorf("read record %d: %w", rec.Seq, err)
 		}
 		for _, e := range effects {
 			b.tally.Add(rec.At, e, b.isLast)
-			b.noted(rec.At, e)
 		}
 	}
 	return nil
 }
-
-// counts reports whether effects of that name are folded in.
-func counts(name string) bool { return train.Counts(name) || name == train.TypeName(train.Logged{}) }
 
 // restoreTally takes up what was saved, and returns the record to go on from; 0 = nothing was.
 func (b *Bot) restoreTally() (from uint64, err error) {
@@ -86,53 +70,11 @@ func (b *Bot) restoreTally() (from uint64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("read snapshot %s: %w", snapshotTally, err)
 	}
-	if ok && s.Seq <= b.store.Last() {
-		ok, err = b.restoreLog(s)
-	}
-	if err != nil || !ok || s.Seq > b.store.Last() {
-		b.tally, b.log = train.Tally{}, deployLog{}
-		return 0, err
+	if !ok || s.Seq > b.store.Last() {
+		b.tally = train.Tally{}
+		return 0, nil
 	}
 	return s.Seq + 1, nil
-}
-
-// restoreLog takes up the deploy log; false = it was not saved.
-func (b *Bot) restoreLog(s savedTally) (bool, error) {
-	l := deployLog{first: s.First, saved: s.Log}
-	for piece := s.First / logPiece; piece*logPiece < s.Log; piece++ {
-		body, err := b.store.Snapshot(logSnapshot(piece))
-		if err != nil {
-			return false, err
-		}
-		var entries []Entry
-		if len(body) == 0 || json.Unmarshal(body, &entries) != nil {
-			return false, nil
-		}
-		entries = entries[:min(len(entries), s.Log-piece*logPiece)]
-		l.entries = append(l.entries, entries[max(0, min(len(entries), s.First-piece*logPiece)):]...)
-	}
-	b.log = l
-	return len(l.entries) == s.Log-s.First, nil
-}
-
-// saveLog adds the pieces of the deploy log that have changed to what is committed.
-func (b *Bot) saveLog(to map[string][]byte) error {
-	l := &b.log
-	for piece := l.saved / logPiece; piece*logPiece < l.count(); piece++ {
-		from, end := piece*logPiece-l.first, min((piece+1)*logPiece, l.count())-l.first
-		if end <= 0 {
-			continue
-		}
-		// What is at hand no more is saved as nothing: it keeps its place.
-		entries := append(make([]Entry, max(0, -from)), l.entries[max(0, from):end]...)
-		body, err := json.Marshal(entries)
-		if err != nil {
-			return err
-		}
-		to[logSnapshot(piece)] = body
-	}
-	l.saved = l.count()
-	return nil
 }
 
 // firstSince finds the first record of at or later by halves.
@@ -164,14 +106,14 @@ func (b *Bot) saveTally(to map[string][]byte) error {
 	if err != nil {
 		return err
 	}
-	if to[snapshotTally], err = json.Marshal(savedTally{b.store.Last() + uint64(len(b.recs)), head, b.log.first, b.log.count()}); err != nil {
+	if to[snapshotTally], err = json.Marshal(savedTally{b.store.Last() + uint64(len(b.recs)), head}); err != nil {
 		return err
 	}
 	for place, body := range days {
 		to[tallyDay(place)] = body
 	}
 	b.unsaved = 0
-	return b.saveLog(to)
+	return nil
 }
 
 // note is what the stats want to know of a rollout and its state does not tell. It

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -182,60 +181,5 @@ func TestSpent(t *testing.T) {
 		if got := spent(c.r, c.proven); got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
-	}
-}
-
-// TestLogSaved: the deploy log comes back as it was from its pieces, also after old
-// entries were dropped, and after one in a saved piece gave way to a later one.
-func TestLogSaved(t *testing.T) {
-	st, err := store.Open(filepath.Join(t.TempDir(), "journal.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer st.Close()
-	b := &Bot{store: st}
-	id := uint64(0)
-	enter := func(n int) {
-		for range n {
-			id++
-			b.log.enter(Entry{Rollout: id, Outcome: deploy.Done})
-		}
-	}
-	save := func() savedTally {
-		t.Helper()
-		to := map[string][]byte{}
-		if err := b.saveLog(to); err != nil {
-			t.Fatal(err)
-		}
-		if err := st.Commit(nil, to); err != nil {
-			t.Fatal(err)
-		}
-		return savedTally{First: b.log.first, Log: b.log.count()}
-	}
-	same := func(s savedTally) {
-		t.Helper()
-		later := &Bot{store: st}
-		if ok, err := later.restoreLog(s); !ok || err != nil || !reflect.DeepEqual(later.log, b.log) {
-			t.Fatalf("restored %v, %v: %d entries from %d, saved to %d; want %d, %d, %d", ok, err,
-				len(later.log.entries), later.log.first, later.log.saved, len(b.log.entries), b.log.first, b.log.saved)
-		}
-	}
-	for _, n := range []int{1, logPiece - 1, 1, 3 * logPiece} {
-		enter(n)
-		same(save())
-	}
-	b.log.enter(Entry{Rollout: id - 100, Outcome: deploy.RolledBack}) // it was STUCK, in a piece that is saved
-	same(save())
-	enter(logMax)
-	s := save()
-	if s.First == 0 {
-		t.Error("nothing was dropped")
-	}
-	same(s)
-	if err := st.Commit(nil, map[string][]byte{logSnapshot((s.Log - 1) / logPiece): []byte("[]")}); err != nil {
-		t.Fatal(err)
-	}
-	if ok, err := (&Bot{store: st}).restoreLog(s); ok || err != nil {
-		t.Errorf("a piece that has lost entries is taken: %v, %v", ok, err)
 	}
 }

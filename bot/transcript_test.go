@@ -171,11 +171,11 @@ func (s *stage) checkLog() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	got, err := json.Marshal(next.log.entries)
+	got, err := json.Marshal(next.log)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	want, err := json.Marshal(s.bot.log.entries)
+	want, err := json.Marshal(s.bot.log)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func (s *stage) checkLog() {
 		s.t.Errorf("after a restart the deploy log is another one\n got %s\nwant %s", got, want)
 	}
 	times, begun := map[uint64]int{}, 0
-	for _, e := range next.log.entries {
+	for _, e := range next.log {
 		if times[e.Rollout]++; e.Rollout != 0 && times[e.Rollout] > 1 {
 			s.t.Errorf("rollout %d stands in the deploy log %d times", e.Rollout, times[e.Rollout])
 		}

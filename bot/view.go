@@ -223,7 +223,7 @@ func (b *Bot) makeView() *View {
 	q := b.train.Queue
 	v := &View{
 		At: b.now(), Version: b.cfg.Version, Records: b.store.Last(), Channel: b.cfg.Channel, Prefix: b.cfg.Prefix, Online: b.online,
-		Topic: train.Format(q), Banner: q.Banner, Message: q.Message, Seat: b.seatNow(), Log: b.log.entries,
+		Topic: train.Format(q), Banner: q.Banner, Message: q.Message, Seat: b.seatNow(), Log: b.log,
 		Holds: []ViewHold{}, Trains: []ViewTrain{}, Stacks: []ViewStack{}, Rollouts: []ViewRollout{},
 	}
 	for _, h := range q.Holds {
@@ -365,8 +365,8 @@ func (b *Bot) viewRollout(r deploy.Rollout) ViewRollout {
 func (b *Bot) usual(r deploy.Rollout) time.Duration {
 	const enough, far = 5, 500
 	var took []time.Duration
-	for i := len(b.log.entries) - 1; i >= max(0, len(b.log.entries)-far) && len(took) < enough; i-- {
-		if e := b.log.entries[i]; e.Live() && e.Stack == r.Stack && e.Stage == r.Stage && e.Back == r.Start.Back {
+	for i := len(b.log) - 1; i >= max(0, len(b.log)-far) && len(took) < enough; i-- {
+		if e := b.log[i]; e.Live() && e.Stack == r.Stack && e.Stage == r.Stage && e.Back == r.Start.Back {
 			took = append(took, e.Took())
 		}
 	}

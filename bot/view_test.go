@@ -12,6 +12,7 @@ import (
 
 	"pushtrain/deploy"
 	"pushtrain/deploy/fleet"
+	"pushtrain/train"
 )
 
 // look plays lines and returns the view that comes of them.
@@ -72,6 +73,9 @@ func TestView(t *testing.T) {
 		if g := v.Stacks[0].Stages[1]; g.Live.Release != "web0001" || g.Next.Release != "web0002" {
 			t.Errorf("after it prod is %+v", g)
 		}
+		if n := len(s.bot.runs.open); n != 0 {
+			t.Errorf("%d run logs are open", n)
+		}
 		s.checkJournal()
 		again, err := New(s.cfg, s.store, s.chat, s.fleet)
 		if err != nil {
@@ -130,17 +134,46 @@ func TestViewOfProgress(t *testing.T) {
 func TestLogIsBounded(t *testing.T) {
 	b := &Bot{}
 	for id := range uint64(logMax + 5) {
-		b.log.enter(Entry{Rollout: id + 1, Outcome: deploy.Stuck})
+		b.enter(Entry{Rollout: id + 1, Outcome: deploy.Stuck})
 	}
-	out := b.log.entries
-	b.log.enter(Entry{Rollout: logMax + 4, Outcome: deploy.RolledBack})
-	if n := len(b.log.entries); n != logMax || b.log.entries[0].Rollout != 6 || b.log.entries[n-1].Rollout != logMax+4 || b.log.entries[n-2].Rollout != logMax+5 {
-		t.Errorf("%d entries from %d to %d", n, b.log.entries[0].Rollout, b.log.entries[n-1].Rollout)
+	out := b.log
+	b.enter(Entry{Rollout: logMax + 4, Outcome: deploy.RolledBack})
+	if n := len(b.log); n != logMax || b.log[0].Rollout != 6 || b.log[n-1].Rollout != logMax+4 || b.log[n-2].Rollout != logMax+5 {
+		t.Errorf("%d entries from %d to %d", n, b.log[0].Rollout, b.log[n-1].Rollout)
 	}
 	if out[len(out)-2].Outcome != deploy.Stuck {
 		t.Error("an entry that was out has changed")
 	}
-	if fmt.Sprint(b.log.entries[len(b.log.entries)-1].Outcome) != "ROLLED_BACK" {
+	if fmt.Sprint(b.log[len(b.log)-1].Outcome) != "ROLLED_BACK" {
 		t.Error("the end is not there")
 	}
+}
+
+// TestLogByVolumes: a start reads the volumes and what came after them, and finds all of it.
+func TestLogByVolumes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		defer s.end()
+		s.look("alice> .join")
+		for range 2 { // each in one transaction
+			s.bot.inbox <- later(func() {
+				for i := range volumeSize + 5 {
+					s.bot.must(train.Who{Nick: "root"}, train.Log{Text: fmt.Sprint("entry ", i)})
+				}
+			})
+			synctest.Wait()
+		}
+		s.look("alice> .princess", "web/princess ok")
+		if s.bot.volumes != 2 || len(s.bot.unshelf) != 1 {
+			t.Errorf("%d volumes, and %d entries in none", s.bot.volumes, len(s.bot.unshelf))
+		}
+		s.checkJournal()
+		next, err := New(s.cfg, s.store, s.chat, s.fleet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(next.log); n != 2*volumeSize+11 || next.log[0].Text != "entry 0" || next.log[n-1].Rollout != 1 || next.volumes != 2 || len(next.unshelf) != 1 {
+			t.Errorf("a start finds %d entries in %d volumes, and %d in none", n, next.volumes, len(next.unshelf))
+		}
+	})
 }

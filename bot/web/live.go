@@ -64,8 +64,9 @@ type stream struct {
 	c *http.ResponseController
 }
 
-// open begins a stream, or says that there is no place for one. close gives the place back.
-func (s *Server) open(w http.ResponseWriter) (st *stream, close func(), ok bool) {
+// open begins a stream; ok is false where there is none to write: no place, or HEAD.
+// close gives the place back.
+func (s *Server) open(w http.ResponseWriter, r *http.Request) (st *stream, close func(), ok bool) {
 	select {
 	case s.places <- struct{}{}:
 	default:
@@ -76,6 +77,10 @@ func (s *Server) open(w http.ResponseWriter) (st *stream, close func(), ok bool)
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no")
+	if r.Method == http.MethodHead { // that is all there is to it
+		<-s.places
+		return nil, nil, false
+	}
 	return &stream{w, http.NewResponseController(w)}, func() { <-s.places }, true
 }
 
@@ -106,7 +111,7 @@ func (st *stream) write(text string) error {
 
 // events follows the front page: first all of it, then what changes.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
-	st, done, ok := s.open(w)
+	st, done, ok := s.open(w, r)
 	if !ok {
 		return
 	}

@@ -278,7 +278,7 @@ func (s *Server) rolloutEvents(w http.ResponseWriter, r *http.Request) {
 		s.notFound(w, r)
 		return
 	}
-	st, done, ok := s.open(w)
+	st, done, ok := s.open(w, r)
 	if !ok {
 		return
 	}

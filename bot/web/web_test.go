@@ -120,10 +120,12 @@ func TestReadOnly(t *testing.T) {
 			}
 		}
 	}
-	r := httptest.NewRequest("HEAD", "http://localhost/", nil)
-	w := httptest.NewRecorder()
-	if s.ServeHTTP(w, r); w.Code != 200 {
-		t.Errorf("HEAD: %d", w.Code)
+	for _, path := range []string{"/", "/events", "/rollouts/119", "/rollouts/119/events"} { // it ends, of streams too
+		r := httptest.NewRequest("HEAD", "http://localhost"+path, nil)
+		w := httptest.NewRecorder()
+		if s.ServeHTTP(w, r); w.Code != 200 {
+			t.Errorf("HEAD %s: %d", path, w.Code)
+		}
 	}
 }
 

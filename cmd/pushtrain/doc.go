@@ -9,7 +9,8 @@ topic, and the deploy engine behind it.
 	pushtrain deploy STACK STAGE      a rollout from the shell
 	pushtrain rollback STACK STAGE    flips it back
 	pushtrain sync STACK STAGE HOST   brings one host up to what its stage serves
-	pushtrain abort | hold | unhold | log
+	pushtrain abort | hold | unhold
+	pushtrain log [TEXT]              shows the deploy log, -f as it grows; or writes into it
 	pushtrain status | queue | stats  what the bot knows
 	pushtrain simulate                what the waits would be with another cap, load, cycle or lane
 	pushtrain restore FILE            takes up the journal from a copy

@@ -1,15 +1,18 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"pushtrain/bot"
 	"pushtrain/bot/irc/irctest"
 	"pushtrain/bot/web/webtest"
 )
@@ -104,10 +107,18 @@ func TestPage(t *testing.T) {
 	late.UntilText("#runlog", "making pages")
 	late.UntilText("h1", "web/princess: building")
 	late.Until(`document.body.dataset.live === "1"`)
+	follows := make(chan string, 100) // `pushtrain log -f` beside it
+	ctx, enough := context.WithCancel(t.Context())
+	var reader sync.WaitGroup
+	defer reader.Wait()
+	defer enough()
+	reader.Go(func() {
+		_, _ = bot.Call(ctx, cfg.StateDir, bot.Request{Do: "entries", Follow: true}, func(r bot.Reply) { follows <- r.Line }) // enough ends it
+	})
 	hold.open()
 	late.UntilText("h1", "web/princess live")
 	late.UntilText("#runlog", "made 1")
-	late.UntilText("#runlog .state:last-child", "DONE")
+	late.UntilText("#runlog", "DONE")
 	late.UntilText("#live", "ended")
 	var twice int
 	late.Eval(`document.getElementById("runlog").textContent.split("making pages").length - 1`, &twice)
@@ -115,6 +126,14 @@ func TestPage(t *testing.T) {
 		t.Errorf("the log says %d times what was said once", twice)
 	}
 	late.Shot("real-rollout")
+	select {
+	case line := <-follows:
+		if !strings.Contains(line, "web/princess     DONE          nothing -> ") {
+			t.Errorf("who follows the log reads %q", line)
+		}
+	case <-time.After(webtest.Patience):
+		t.Error("who follows the log reads nothing")
+	}
 	for _, p := range both {
 		p.UntilText("#part-ways .stage:first-child .facts", "alice and bob on princess for")
 		p.UntilText("#part-watch", "Try your change, then .good Princess logs")
@@ -146,6 +165,9 @@ func TestPage(t *testing.T) {
 	one.UntilText("#part-watch", "web is on prod")
 	one.UntilText("#part-ways .stage:last-child .facts", "alice and bob on prod for")
 	one.Shot("real-watch")
+	bob.Say("#push", ".leave")
+	two.UntilText("#topic", "<prod> alice \"")
+	two.Until(`document.querySelectorAll("#part-queue .rider").length === 1 && !document.querySelector("#part-ways .rollout")`)
 	one.Go(site + "/log?who=bob")
 	one.UntilText("main", "1 to 2 of 2")
 	one.Go(site + "/stats")
@@ -156,7 +178,7 @@ func TestPage(t *testing.T) {
 	bare.Script(false)
 	bare.Go(site + "/")
 	bare.UntilText("noscript", "look again")
-	bare.UntilText("#topic", "<prod> alice + bob")
+	bare.UntilText("#topic", "<prod> alice")
 	bare.UntilText("#part-queue", "alice")
 	bare.Shot("real-bare")
 	bare.Go(site + "/rollouts/1")
@@ -167,4 +189,20 @@ func TestPage(t *testing.T) {
 		}
 	}
 	t.Logf("the page took %.1f s", time.Since(start).Seconds())
+}
+
+// TestNoRoomForThePage: an address that is taken costs the page, and not the trains.
+func TestNoRoomForThePage(t *testing.T) {
+	server := irctest.Ngircd(t, irctest.Options{})
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	cfg := queueConfig(t, server.Addr(), t.TempDir())
+	cfg.Web.Listen = taken.Addr().String()
+	startBot(t, cfg)
+	alice := joined(t, server.Addr(), "alice")
+	alice.Say("#push", ".join")
+	topic(alice, "alice")
 }
