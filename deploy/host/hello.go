@@ -16,7 +16,13 @@ func (s *session) hello(ctx context.Context, req Request, resp *Response) error 
 	s.drain = req.Drain
 	resp.Version = Version
 	resp.Hostname = hostname()
-	resp.Rsync = rsyncVersion(ctx)
+	if _, err := exec.LookPath("rsync"); err != nil {
+		return nil
+	}
+	if s.rsync == "" { // it is started once a session: a rollback is to be quick
+		s.rsync = rsyncVersion(ctx)
+	}
+	resp.Rsync = s.rsync
 	return nil
 }
 

@@ -21,6 +21,7 @@ func (s *session) prepare(ctx context.Context, req Request, resp *Response) erro
 	if err != nil {
 		return err
 	}
+	s.filling = nil
 	if st.Sides[req.Side].Digest == req.Seal.Digest {
 		resp.Ready = true
 		return nil
@@ -34,6 +35,10 @@ func (s *session) prepare(ctx context.Context, req Request, resp *Response) erro
 	if resp.Free, err = s.room(ctx, req.Side, req.Need); err != nil {
 		return err
 	}
+	if s.filling, err = s.begin(req.Side, st.Sides[req.Side], req.Seal); err != nil {
+		return err
+	}
+	resp.Fill = s.filling != nil
 	if err := s.remove(sealName(req.Side)); err != nil {
 		return err
 	}
