@@ -67,7 +67,7 @@ func Open(cfg Config) (*Fleet, error) {
 	}
 	f.open, f.close = context.WithCancel(context.Background())
 	var err error
-	if f.ssh, err = newSSH(cfg.SSHConfig, cfg.Helper); err != nil {
+	if f.ssh, err = newSSH(cfg.SSHConfig, cfg.Lean, cfg.Helper); err != nil {
 		return nil, err
 	}
 	for l := range f.links {
