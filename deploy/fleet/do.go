@@ -56,7 +56,7 @@ func (f *Fleet) Do(ctx context.Context, r deploy.Rollout, e deploy.Effect, out f
 		if l == nil {
 			return fail(fmt.Errorf("%s has no host %q", r.Target, name))
 		}
-		d := deed{f: f, s: s, l: l, name: name, lock: lock{by: r.By}, out: out}
+		d := deed{f: f, s: s, l: l, name: name, lock: lock{by: r.By}, back: r.Back, out: out}
 		done, err = d.do(ctx, e)
 	}
 	if err != nil {

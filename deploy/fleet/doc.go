@@ -20,6 +20,15 @@
 // says is bounded in size and taken as data. rsync's exit status proves nothing:
 // the host hashes what it holds against the release's manifest.
 //
+// # What is sent
+//
+// A host that has sealed the idle side, and has not let its lock go since it took
+// that seal off, is told what the release is made of, and asked what it lacks: it
+// keeps what stays, copies what its live side holds, and is sent the rest. So is
+// one whose side is empty. Where there is any doubt, rsync compares the two trees;
+// in each case the host then proves the side, by hashes and by the stamps of files
+// that it hashed before.
+//
 // rsync runs with -rlpt: contents, links, modes and times. Not owners and groups:
 // on a host the files belong to who deploys there. Not devices: a release has none.
 //

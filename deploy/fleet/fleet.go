@@ -33,7 +33,7 @@ type HostStatus struct {
 type Fleet struct {
 	stacks map[string]*stack
 	ssh    *ssh
-	slots  chan struct{} // one for each rsync that may run
+	slots  chan struct{} // one for each host that may be filled at once
 
 	open  context.Context // ends with Close
 	close context.CancelFunc
@@ -43,6 +43,7 @@ type Fleet struct {
 type stack struct {
 	Stack
 	store  *release.Store
+	cargo  cargoes
 	build  chan struct{} // held by the build that runs
 	stages map[string]Stage
 	links  map[string]map[string]*link // by stage, then host; the same host and root of two stages share one

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"pushtrain/deploy"
@@ -116,6 +117,30 @@ func (l *link) call(ctx context.Context, req host.Request) (host.Response, error
 	resp, err := l.s.call(ctx, req)
 	if err != nil {
 		l.drop()
+	}
+	return resp, err
+}
+
+// errLost is a session that the request can't do without.
+var errLost = errors.New("the session was lost")
+
+// stream sends a request whose Blob body writes, over the session that holds the
+// lock and no other: what went before it counts. The error is as that of ask.
+func (l *link) stream(ctx context.Context, lk lock, req host.Request, body func(io.Writer) error) (host.Response, error) {
+	if err := l.take(ctx); err != nil {
+		return host.Response{}, err
+	}
+	defer l.give()
+	if l.s == nil || l.epoch != lk.epoch {
+		return host.Response{}, errLost
+	}
+	req.Epoch = lk.epoch
+	resp, err := l.s.stream(ctx, req, body)
+	switch {
+	case err != nil:
+		l.drop()
+	case resp.Err != "":
+		err = &refusal{resp}
 	}
 	return resp, err
 }
@@ -236,7 +261,7 @@ func (l *link) control(ctx context.Context, epoch uint64) (string, error) {
 	}
 	defer l.give()
 	if l.s == nil || l.epoch != epoch {
-		return "", errors.New("the session was lost")
+		return "", errLost
 	}
 	return l.s.control, nil
 }
