@@ -1,6 +1,7 @@
 # make demo    the main job, on loopback; ARGS="--play=no --for 60s" go to `pushtrain demo`
 # make test    every test, with all that they need
 # make bench   the figures
+# make soak    long runs with full counts: PART=sim or mixed, each under an hour
 # make build   bin/pushtrain
 
 SHELL := /bin/bash
@@ -9,10 +10,12 @@ STATICCHECK := .tools/staticcheck
 ARGS ?=
 
 DEMO_PACKAGES := git rsync
-TEST_PACKAGES := git rsync openssh-client openssh-server ngircd nginx util-linux strace zsh fish
+TEST_PACKAGES := git rsync openssh-client openssh-server ngircd nginx util-linux strace zsh fish \
+	php8.2-fpm apache2-bin libapache2-mod-php8.2 curl
+SOAK_PACKAGES := caddy
 FUZZ_TIME ?= 5s
 
-.PHONY: build demo test lint fuzz bench packages-demo packages-test clean
+.PHONY: build demo test lint fuzz bench soak packages-demo packages-test packages-soak clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/pushtrain ./cmd/pushtrain
@@ -22,6 +25,7 @@ demo: packages-demo build
 
 test: packages-test lint
 	$(GO) test -race -timeout 8m ./...
+	$(GO) test -run '^TestSeeds$$' ./deploy/sim -seeds 20000
 	@$(MAKE) --no-print-directory fuzz
 
 # The checks that need no running parts.
@@ -48,22 +52,39 @@ fuzz:
 
 bench: packages-test
 	$(GO) test -run '^$$' -bench . -benchmem ./train ./bot/store
-	$(GO) test -count=1 -timeout 40m -run '^TestFigures$$' -v -figures ./cmd/pushtrain
+	$(GO) test -count=1 -timeout 40m -run '^TestFigures$$' -v ./cmd/pushtrain -figures
+
+# The parts of the soak, by name: what `go test` is told.
+SOAK_mixed := -parallel 3 -run '^(TestMixed|TestWarmCache)$$' ./deploy/webserver -soak $(CURDIR)/.soak/mixed
+SOAK_sim := -run '^TestSeeds$$' ./deploy/sim -seeds 1000000
+PARTS := sim mixed
+
+soak: packages-soak
+	@[ -n '$(filter $(PARTS),$(PART))' ] || { echo 'make soak PART=…: one of $(PARTS)'; exit 2; }
+	$(GO) test -count=1 -timeout 60m -v $(SOAK_$(PART))
 
 # Debian packages by name; nothing happens where all are installed.
 packages-demo:
 	@$(call install,$(DEMO_PACKAGES))
 packages-test:
 	@$(call install,$(TEST_PACKAGES))
+packages-soak: packages-test
+	@$(call install,$(SOAK_PACKAGES))
 
+# The policy has no service of theirs started: the tests start what they need.
 define install
 missing=; for p in $(1); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 if [ -n "$$missing" ]; then \
 	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	echo "installing$$missing"; \
+	policy=/usr/sbin/policy-rc.d; \
+	if [ ! -e $$policy ]; then \
+		trap "$$sudo rm -f $$policy" EXIT; \
+		printf '#!/bin/sh\nexit 101\n' | $$sudo tee $$policy >/dev/null; $$sudo chmod +x $$policy; \
+	fi; \
 	$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 fi
 endef
 
 clean:
-	rm -rf bin .tools
+	rm -rf bin .tools .soak

@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"pushtrain/deploy"
@@ -15,6 +16,7 @@ type Request struct {
 	By       string // the shell user
 	Stack    string
 	Stage    string
+	Host     string // sync: whom
 	Text     string // why, or the text of log
 	Override string // deploy: why the gates are passed over; "" = they hold
 	Period   string // stats: "7d"
@@ -89,6 +91,13 @@ func (b *Bot) Ask(ctx context.Context, req Request, out func(Reply)) (int, error
 	}
 }
 
+// send and end answer an ask when all that was applied is on the disk.
+func (b *Bot) send(a *ask, r Reply) { b.deeds = append(b.deeds, func() { a.send(r) }) }
+
+func (b *Bot) end(a *ask, exit int, data any, lines ...string) {
+	b.deeds = append(b.deeds, func() { a.end(exit, data, lines...) })
+}
+
 func (b *Bot) onAsk(a *ask) {
 	q := a.req
 	by := train.Who{Nick: q.By, User: q.By, Host: "shell"}
@@ -99,6 +108,12 @@ func (b *Bot) onAsk(a *ask) {
 	case "rollback":
 		by.Op = true // who reaches the socket, or the journal's file, is trusted with the way back
 		b.askDeploy(a, by, train.Rollback{Stack: q.Stack, Stage: q.Stage, Why: q.Text})
+	case "sync":
+		if !slices.Contains(b.cfg.Fleets[deploy.Target{Stack: q.Stack, Stage: q.Stage}].Hosts, q.Host) {
+			b.end(a, ExitUsage, nil, fmt.Sprintf("%s/%s has no host %s", q.Stack, q.Stage, q.Host))
+			return
+		}
+		b.askDeploy(a, by, train.Sync{Stack: q.Stack, Stage: q.Stage, Host: q.Host})
 	case "dry-deploy": // a word of its own: a bot that is older must not take it for the deed
 		b.askDry(a, by, train.Ship{Stack: q.Stack, Stage: q.Stage, Override: q.Override})
 	case "dry-rollback":
@@ -111,23 +126,23 @@ func (b *Bot) onAsk(a *ask) {
 			"unhold": train.Lift{Stack: q.Stack}, "log": train.Log{Text: q.Text},
 		}[q.Do]
 		if err := b.apply(by, event); err != nil {
-			a.end(ExitNotNow, nil, err.Error())
+			b.end(a, ExitNotNow, nil, err.Error())
 			return
 		}
-		a.end(ExitDone, nil)
+		b.end(a, ExitDone, nil)
 	case "status":
 		where := "irc: not in the channel"
 		if b.online {
 			where = fmt.Sprintf("irc: in %s as %s", b.cfg.Channel, b.nick)
 		}
 		lines := append(answerStatus(b, by, args), where)
-		a.end(ExitDone, map[string]any{"live": b.train.Live, "running": b.train.Busy, "held": b.train.Queue.Holds, "online": b.online}, lines...)
+		b.end(a, ExitDone, map[string]any{"live": b.train.Live, "running": b.train.Busy, "held": b.train.Queue.Holds, "online": b.online}, lines...)
 	case "queue":
-		a.end(ExitDone, map[string]any{"topic": b.train.Topic(), "queue": b.train.Queue}, answerQueue(b, by, nil)...)
+		b.end(a, ExitDone, map[string]any{"topic": b.train.Topic(), "queue": b.train.Queue}, answerQueue(b, by, nil)...)
 	case "stats":
-		a.end(ExitDone, b.stats(args), answerStats(b, by, args)...)
+		b.end(a, ExitDone, b.stats(args), answerStats(b, by, args)...)
 	default:
-		a.end(ExitUsage, nil, fmt.Sprintf("no such request: %s", q.Do))
+		b.end(a, ExitUsage, nil, fmt.Sprintf("no such request: %s", q.Do))
 	}
 }
 
@@ -149,12 +164,13 @@ func (b *Bot) askDry(a *ask, by train.Who, e train.Event) {
 
 // askDeploy starts a rollout and, if asked to, stays with it to its end.
 func (b *Bot) askDeploy(a *ask, by train.Who, e train.Event) {
-	last := b.book.Last
+	before, _ := b.running(a.req.Stack)
+	stuck := b.book.Open[before].State == deploy.Stuck
 	if err := b.try(by, e); err != nil {
 		if r, ok := err.(*train.Refusal); ok {
 			b.noteRefusal(by, e, r)
 		}
-		a.end(ExitNotNow, nil, err.Error())
+		b.end(a, ExitNotNow, nil, err.Error())
 		return
 	}
 	if s, ok := e.(train.Ship); ok {
@@ -164,20 +180,23 @@ func (b *Bot) askDeploy(a *ask, by train.Who, e train.Event) {
 		}
 		b.channel("", text)
 	}
-	if b.book.Last == last {
-		a.end(ExitDone, nil, "asked the running rollout to stop")
+	if s, ok := e.(train.Sync); ok {
+		b.channel("", fmt.Sprintf("%s brings %s of %s/%s up to date from the shell", b.quietly(by.Nick), s.Host, s.Stack, s.Stage))
+	}
+	id, open := b.running(a.req.Stack)
+	switch {
+	case before != 0 && !stuck && (id == before || !open):
+		b.end(a, ExitDone, nil, "asked the running rollout to stop")
+		return
+	case !open:
+		b.end(a, ExitFailed, nil, "it ended at once: see the log")
 		return
 	}
-	id := b.book.Last
-	r, open := b.book.Open[id]
-	if !open {
-		a.end(ExitFailed, nil, "it ended at once: see the log")
-		return
-	}
-	a.send(Reply{Line: fmt.Sprintf("rollout %d", id)})
-	a.send(Reply{Line: fmt.Sprintf("%s: %s", r.Target, r.State)})
+	r := b.book.Open[id]
+	b.send(a, Reply{Line: fmt.Sprintf("rollout %d", id)})
+	b.send(a, Reply{Line: fmt.Sprintf("%s: %s", r.Target, r.State)})
 	if !a.req.Follow {
-		a.end(ExitDone, map[string]any{"rollout": id})
+		b.end(a, ExitDone, map[string]any{"rollout": id})
 		return
 	}
 	b.watchers[id] = append(b.watchers[id], a)
@@ -189,6 +208,8 @@ func (b *Bot) tellWatchers(r deploy.Rollout, e deploy.Ended) {
 	switch e.Outcome {
 	case deploy.Done:
 		exit, text = ExitDone, fmt.Sprintf("%s serves %s on %s", r.Target, r.Release.ID, plural(len(r.Hosts), "host"))
+	case deploy.Degraded:
+		exit, text = ExitLook, fmt.Sprintf("%s serves %s, but not everywhere; %s", r.Target, r.Release.ID, e.Reason)
 	case deploy.Aborted:
 		text = "nothing live was touched: " + e.Reason
 	case deploy.RolledBack:
@@ -197,7 +218,7 @@ func (b *Bot) tellWatchers(r deploy.Rollout, e deploy.Ended) {
 		exit, text = ExitLook, "STUCK, the hosts differ: "+e.Reason
 	}
 	for _, w := range b.watchers[r.ID] {
-		w.end(exit, map[string]any{"rollout": r.ID, "outcome": e.Outcome, "release": r.Release, "reason": e.Reason, "log": b.runs.path(r.ID)},
+		b.end(w, exit, map[string]any{"rollout": r.ID, "outcome": e.Outcome, "release": r.Release, "reason": e.Reason, "log": b.runs.path(r.ID)},
 			strings.TrimSpace(strings.Join(append([]string{text}, e.Tail...), "\n  ")))
 	}
 	delete(b.watchers, r.ID)

@@ -3,7 +3,6 @@ package bot
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"reflect"
 	"sync"
@@ -39,6 +38,8 @@ type Fleet struct {
 	Hosts  []string
 	Test   bool // the stage has tests
 	Check  bool // the stage has a check
+
+	MaxQuarantine int // hosts that a rollout may go on without; 0 = none
 }
 
 // Chat is where the bot speaks. *irc.Link is one; the shell without IRC another.
@@ -80,6 +81,7 @@ type Bot struct {
 	recs     []store.Record
 	deeds    []func()
 	outbox   outbox
+	owes     bool                  // the journal has lines that were not said
 	members  map[string]irc.Member // by folded nick
 	spoke    map[string]time.Time  // by folded nick
 	nick     string                // the bot's own at present
@@ -134,7 +136,7 @@ func New(cfg Config, st *store.Store, chat Chat, d Deployer) (*Bot, error) {
 
 // load takes the state from the snapshots and folds the journal into the tally.
 func (b *Bot) load() error {
-	for name, v := range map[string]any{"train": &b.train, "deploy": &b.book} {
+	for name, v := range map[string]any{"train": &b.train, "deploy": &b.book, "unsaid": &b.outbox.lines} {
 		body, err := b.store.Snapshot(name)
 		if err != nil {
 			return err
@@ -146,6 +148,7 @@ func (b *Bot) load() error {
 			return fmt.Errorf("read snapshot %s: %w", name, err)
 		}
 	}
+	b.owes = len(b.outbox.lines) > 0
 	for rec, err := range b.store.Records(1) {
 		if err != nil {
 			return err
@@ -296,12 +299,11 @@ func (b *Bot) apply(by train.Who, e train.Event) error {
 func (b *Bot) commit() error {
 	b.at = time.Time{}
 	if len(b.recs) > 0 {
-		t, err1 := json.Marshal(b.train)
-		d, err2 := json.Marshal(b.book)
-		if err := errors.Join(err1, err2); err != nil {
+		snapshots, err := b.snapshots()
+		if err != nil {
 			return fmt.Errorf("write snapshot: %w", err)
 		}
-		if err := b.write(map[string][]byte{"train": t, "deploy": d}); err != nil {
+		if err := b.write(snapshots); err != nil {
 			return fmt.Errorf("commit to the journal: %w", err)
 		}
 		b.recs = b.recs[:0]
@@ -316,6 +318,28 @@ func (b *Bot) commit() error {
 		b.outbox.flush(b.now(), b.chat)
 	}
 	return nil
+}
+
+// snapshots is the state as the journal keeps it. What the channel has not heard
+// because IRC is down is kept too: a bot that starts later says it.
+func (b *Bot) snapshots() (map[string][]byte, error) {
+	state := map[string]any{"train": b.train, "deploy": b.book}
+	if !b.online || b.owes {
+		owed := []line{}
+		if !b.online {
+			owed = b.outbox.lines
+		}
+		state["unsaid"], b.owes = owed, len(owed) > 0
+	}
+	out := make(map[string][]byte, len(state))
+	for name, v := range state {
+		body, err := json.Marshal(v)
+		if err != nil {
+			return nil, err
+		}
+		out[name] = body
+	}
+	return out, nil
 }
 
 // answer tells one person; channel tells all. Both wait for the commit.

@@ -2,10 +2,12 @@ package bot
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
+	"pushtrain/deploy"
 	"pushtrain/train"
 )
 
@@ -80,6 +82,10 @@ func (b *Bot) stageText(stack, stage string) string {
 				text += " (from the shell)"
 			}
 		}
+	}
+	quarantine := b.book.Quarantine[deploy.Target{Stack: stack, Stage: stage}.String()]
+	for _, host := range slices.Sorted(maps.Keys(quarantine)) {
+		text += fmt.Sprintf(", without %s for %s", host, about(b.now().Sub(quarantine[host].Since)))
 	}
 	for _, r := range b.train.Busy {
 		if r.Stack != stack || r.Stage != stage {

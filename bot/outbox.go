@@ -31,13 +31,14 @@ const (
 	refused
 )
 
-// line is for the channel. Of two with the same key only the newer one is said; "" = always.
-type line struct{ key, text string }
+// line is for the channel. Of two with the same Key only the newer one is said; "" = always.
+type line struct{ Key, Text string }
 
 const (
 	maxSingle = 4               // answers that go one by one
 	patience  = 2 * time.Second // how long answers are gathered while the link is busy
-	maxPlain  = 20              // plain answers that wait; older ones are dropped
+	maxPlain  = 20              // plain answers that wait; newer ones are dropped
+	maxLines  = 30              // lines that wait; older ones are dropped
 )
 
 func (o *outbox) empty() bool { return len(o.answers)+len(o.lines) == 0 }
@@ -65,15 +66,16 @@ func (o *outbox) say(at time.Time, l line) {
 	if o.empty() {
 		o.since = at
 	}
-	if l.key != "" {
+	if l.Key != "" {
 		for i, w := range o.lines {
-			if w.key == l.key {
+			if w.Key == l.Key {
 				o.lines = append(o.lines[:i], o.lines[i+1:]...)
 				break
 			}
 		}
 	}
 	o.lines = append(o.lines, l)
+	o.lines = o.lines[max(0, len(o.lines)-maxLines):]
 }
 
 // flush hands what waits to chat: lines without a key at once; the rest at once
@@ -82,11 +84,11 @@ func (o *outbox) flush(now time.Time, chat Chat) {
 	busy := chat.Waiting() > 0 && now.Sub(o.since) < patience
 	var wait []line
 	for _, l := range o.lines {
-		if busy && l.key != "" {
+		if busy && l.Key != "" {
 			wait = append(wait, l)
 			continue
 		}
-		chat.Say(irc.Urgent, l.text)
+		chat.Say(irc.Urgent, l.Text)
 	}
 	o.lines = wait
 	if busy {

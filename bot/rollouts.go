@@ -18,9 +18,12 @@ func (b *Bot) deed(e train.Effect) {
 	case train.Deploy:
 		t := deploy.Target{Stack: e.Stack, Stage: e.Stage}
 		f := b.cfg.Fleets[t]
-		s := deploy.Start{Target: t, Hosts: f.Hosts, Train: e.Train, By: e.By, Ref: f.Branch, Test: f.Test, Check: f.Check, Why: e.Override}
+		s := deploy.Start{Target: t, Hosts: f.Hosts, Train: e.Train, By: e.By, Ref: f.Branch, Test: f.Test, Check: f.Check, Why: e.Override, Force: e.Override != "", MaxQuarantine: f.MaxQuarantine}
 		if e.Shipment.Release != "" {
 			s.Ref, s.Release = "", deploy.Release{ID: e.Shipment.Release, Commit: e.Shipment.Commit, Digest: e.Shipment.Digest}
+		}
+		if e.Host != "" {
+			s.Hosts, s.Sync, s.Test, s.Check, s.MaxQuarantine = []string{e.Host}, true, false, false, 0
 		}
 		b.begin(s)
 	case train.FlipBack:
@@ -61,7 +64,8 @@ func (b *Bot) flipBack(e train.FlipBack) {
 			Reason: "no release was live there before: ship a good one"})
 		return
 	}
-	b.begin(deploy.Start{Target: t, Hosts: b.cfg.Fleets[t].Hosts, Train: e.Train, By: e.By, Release: rel, Back: true, Why: e.Why})
+	f := b.cfg.Fleets[t]
+	b.begin(deploy.Start{Target: t, Hosts: f.Hosts, Train: e.Train, By: e.By, Release: rel, Back: true, Why: e.Why, MaxQuarantine: f.MaxQuarantine})
 }
 
 // begin starts a rollout; one that the deploy core refuses has ended at once.
@@ -166,13 +170,27 @@ func (b *Bot) ended(r deploy.Rollout, e deploy.Ended) {
 	switch e.Outcome {
 	case deploy.Stuck:
 		return
-	case deploy.Done:
+	case deploy.Done, deploy.Degraded:
 		b.prune(r.Stack)
+		b.tellReturned(r)
 	default:
 		b.abandon(r, e)
 	}
 	b.deeds = append(b.deeds, func() { b.runs.end(r.ID) })
 	b.backup()
+}
+
+// tellReturned names the hosts that were in quarantine and are up to date now.
+func (b *Bot) tellReturned(r deploy.Rollout) {
+	var names []string
+	for _, h := range r.Hosts {
+		if h.Out && !h.Left() {
+			names = append(names, h.Name)
+		}
+	}
+	if len(names) > 0 {
+		b.channel("", fmt.Sprintf("%s: up to date again, and out of the pool: %s; put back what is well", r.Target, strings.Join(names, ", ")))
+	}
 }
 
 // abandon aborts the other rollouts of a train's stage that have not committed:
@@ -216,7 +234,7 @@ func (b *Bot) reason(id uint64, e deploy.Ended) string {
 
 func outcome(s deploy.State) train.Outcome {
 	switch s {
-	case deploy.Done:
+	case deploy.Done, deploy.Degraded:
 		return train.OutDone
 	case deploy.Aborted:
 		return train.OutAborted
@@ -242,11 +260,10 @@ func (b *Bot) phase(r deploy.Rollout) {
 	case deploy.Building:
 		text = fmt.Sprintf("%s: rollout %d by %s: building %s", at, r.ID, b.quietly(r.By), r.Ref)
 	case deploy.Preparing:
-		what := fmt.Sprintf("copying %s to", r.Release.ID)
+		text = fmt.Sprintf("%s: copying %s to %s", at, r.Release.ID, plural(len(r.Hosts), "host"))
 		if r.Back {
-			what = fmt.Sprintf("going back to %s on", r.Release.ID)
+			text = fmt.Sprintf("%s: going back to %s on %s%s", at, r.Release.ID, plural(len(r.Hosts), "host"), b.resent(r))
 		}
-		text = fmt.Sprintf("%s: %s %s", at, what, plural(len(r.Hosts), "host"))
 		if r.Test {
 			text += ", tests beside it"
 		}
@@ -257,11 +274,30 @@ func (b *Bot) phase(r deploy.Rollout) {
 	}
 	b.runs.step(r.ID, "", string(r.State))
 	for _, w := range b.watchers[r.ID] {
-		w.send(Reply{Line: fmt.Sprintf("%s: %s", at, r.State)})
+		b.send(w, Reply{Line: fmt.Sprintf("%s: %s", at, r.State)})
 	}
 	if text != "" {
 		b.channel("phase "+at, text)
 	}
+}
+
+// resent says of a rollback which hosts have to be sent their release again, and
+// about how long that took last time; "" when each still holds it.
+func (b *Bot) resent(r deploy.Rollout) string {
+	n := 0
+	for _, h := range r.Hosts {
+		if !h.Held {
+			n++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("; %d of them must be sent it again", n)
+	if last, ok := b.book.Live(r.Target); ok {
+		text += ", which took " + about(last.Sent) + " last time"
+	}
+	return text
 }
 
 // do carries out one effect of a rollout in a goroutine of its own; the answer comes back to Run.

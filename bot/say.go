@@ -179,8 +179,13 @@ func (b *Bot) tellArrived(e train.Arrived) {
 
 func (b *Bot) tellLanded(e train.Landed) {
 	at := e.Stack + "/" + e.Stage
+	if e.Host != "" {
+		at = e.Host + " of " + at
+	}
 	took := about(b.now().Sub(e.Began))
 	switch {
+	case e.Outcome == train.OutDone && e.Reason != "":
+		b.channel("", fmt.Sprintf("%s: %s serves %s, in %s, but not everywhere; %s", b.ping(e.Driver), at, e.Shipment.Release, took, e.Reason))
 	case e.Outcome == train.OutDone && e.Back:
 		b.channel("", fmt.Sprintf("%s is back on %s (%s)", at, e.Shipment.Release, took))
 	case e.Outcome == train.OutDone:

@@ -14,7 +14,7 @@ import (
 
 // kinds are the steps of a rollout in the order in which a script lets them happen.
 var kinds = []deploy.Kind{deploy.KindBuild, deploy.KindFence, deploy.KindPrepare, deploy.KindTest, deploy.KindVerify,
-	deploy.KindFlip, deploy.KindConfirm, deploy.KindCheck, deploy.KindUnlock, last}
+	deploy.KindFlip, deploy.KindPull, deploy.KindConfirm, deploy.KindCheck, deploy.KindUnlock, last}
 
 // last is behind all steps.
 const last deploy.Kind = "the end"
@@ -175,6 +175,8 @@ func (f *scripted) done(r deploy.Rollout, e deploy.Effect, at string) deploy.Eve
 		return deploy.Confirmed{Host: e.Host, Standing: h}
 	case deploy.Check:
 		return deploy.Checked{}
+	case deploy.Pull:
+		return deploy.Pulled(e)
 	case deploy.Unlock:
 		return deploy.Unlocked{Host: e.Host}
 	}

@@ -280,6 +280,12 @@ func (s *stage) directive(line string) (bool, error) {
 		s.hello.TopicLen, err = strconv.Atoi(strings.TrimPrefix(rest, "limit "))
 	case "first":
 		s.fleet.empty = true
+	case "quarantine":
+		for target, f := range s.cfg.Fleets {
+			if f.MaxQuarantine, err = strconv.Atoi(rest); len(f.Hosts) > 1 {
+				s.cfg.Fleets[target] = f
+			}
+		}
 	default:
 		return false, nil
 	}

@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "rewrite the outputs in testdata; review
 //
 //	== A scene                        a new bot on an empty journal
 //	stacks web: princess prod; config (c): princess prod; search: qa! prod       (! = external)
-//	cap 3, idle 15m, ops NICK, identity account, casemapping rfc1459, accounts, topic limit 60, first install
+//	cap 3, idle 15m, ops NICK, identity account, casemapping rfc1459, accounts, topic limit 60, first install, quarantine 1
 //	alice> .join                      said in the channel; "alice to pushbot>" says it to the bot alone
 //	*** bob sets topic: …             by hand; "bob clears the topic"
 //	*** bob joins | joins from elsewhere | quits | parts | is now known as bob_ | logs in as b

@@ -106,7 +106,7 @@ func (b Book) with(t turn) Book {
 	if b.Shipped = maps.Clone(b.Shipped); b.Shipped == nil {
 		b.Shipped = map[string][]Shipped{}
 	}
-	now := Shipped{Release: r.Release, Rollout: r.ID, Train: r.Train, By: r.By, At: t.at, Back: r.Start.Back}
+	now := Shipped{Release: r.Release, Rollout: r.ID, Train: r.Train, By: r.By, At: t.at, Back: r.Start.Back, Sent: r.Entered[Barrier].Sub(r.Entered[Preparing])}
 	past := b.Shipped[key]
 	b.Shipped[key] = append([]Shipped{now}, past[:min(len(past), shippedMax-1)]...)
 	return b

@@ -17,7 +17,7 @@ func every() []deploy.Event {
 	standing := deploy.Standing{Live: deploy.Yin, Sides: map[deploy.Side]deploy.Seal{deploy.Yin: {Release: "a", Digest: "d", Epoch: 3}}, Epoch: 4, Drain: time.Second}
 	return []deploy.Event{
 		deploy.Start{Target: deploy.Target{Stack: "web", Stage: "prod"}, Hosts: []string{"web1"}, Train: 3, By: "alice", Ref: "main",
-			Release: rel("new"), Back: true, Why: "bad", Test: true, Check: true, Sync: true, MaxQuarantine: 1},
+			Release: rel("new"), Back: true, Why: "bad", Test: true, Check: true, Sync: true, Force: true, MaxQuarantine: 1},
 		deploy.Commit{},
 		deploy.Abort{By: "bob", Why: "no"},
 		deploy.Undo{By: "bob", Why: "no", Hosts: []string{"web1"}},

@@ -87,7 +87,7 @@ func (t *turn) again(s State) {
 	}
 	t.raise()
 	t.lock()
-	if t.r.Checks != NoJob {
+	if t.r.Checks != NoJob && t.r.Checks != JobFailed { // a no stands: see forward
 		t.r.Checks = JobWaiting
 	}
 }
@@ -96,7 +96,7 @@ func (t *turn) again(s State) {
 // has lost the release is filled anew, and goes back to what it serves now; but
 // not while it serves the release's side and has the one before to go back to.
 func (t *turn) refenced(h *Host, s Standing) {
-	h.Moved = s.Live != h.From
+	h.Moved = s.Live != h.From && !h.Spare
 	stray := h.Moved && s.Live != h.Side
 	switch {
 	case t.r.State == RollBack && stray:

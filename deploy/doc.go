@@ -5,7 +5,7 @@
 //
 // # A rollout's way
 //
-//	INTENT → BUILD → FENCE → PREPARE → VERIFY → BARRIER ─ Commit → FLIP → CONFIRM → DONE
+//	INTENT → BUILD → FENCE → PREPARE → VERIFY → BARRIER ─ Commit → FLIP → CONFIRM → DONE, or DONE_DEGRADED
 //	   └────────┴───────┴────────┴────────┴────────┴→ ABORTED       └───────┴→ ROLLBACK → ROLLED_BACK
 //	                                                                              └→ STUCK (Undo: ROLLBACK, Forward: FLIP)
 //
@@ -20,6 +20,15 @@
 //     next one of its stack never meets a writer of this one.
 //   - Where a host stands is what it answered in this rollout. A host that
 //     serves the release already is left alone: its Flip finds nothing to do.
+//
+// What becomes of hosts that will not flip, Start.MaxQuarantine says: with none
+// allowed, the first one turns the rollout round. Else all are heard first, and as
+// many as are allowed are left behind, each only when its Pull has answered: a host
+// that serves something else must serve nobody. It ends DONE_DEGRADED then, and
+// Book.Quarantine names them until a rollout has brought them up to date.
+//
+// A host that has lost the release between COMMIT and a restart, or a decision to
+// go Forward, is filled anew, before any host is flipped again.
 //
 // A host on a first install, or one whose live side something else had filled,
 // has no sealed side to go back to. When a rollback needs it to, the rollout

@@ -28,6 +28,7 @@ type (
 		Test    bool     // run the stage's tests beside it
 		Check   bool     // run the stage's check after the flip
 		Sync    bool     // Release is what the fleet serves: some of its hosts are brought up to date, and nothing is shipped
+		Force   bool     // ship it even if it would delete most of what is live: people say that this is right
 
 		// MaxQuarantine is how many hosts the rollout may go on without when they do
 		// not flip, each only when its Pull has answered; 0 = then all flip back.

@@ -23,7 +23,7 @@ func (t *turn) commit() error {
 func (t *turn) flipAll() {
 	for i := range t.r.Hosts {
 		h := &t.r.Hosts[i]
-		if h.Left() {
+		if h.Spare = h.Left() && !h.Moved; h.Left() {
 			continue
 		}
 		h.Open = KindFlip

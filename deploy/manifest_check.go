@@ -52,6 +52,36 @@ func (m Manifest) Check() error {
 	return errors.New(text)
 }
 
+// CaseTwins reports paths that are one where case does not count, as on the disks
+// of some who will check them out or copy them: the first ten pairs on one line.
+func (m Manifest) CaseTwins() error {
+	var twins []string
+	more := 0
+	seen := make(map[string]string, len(m.Entries))
+	for _, e := range m.Entries {
+		folded := strings.ToLower(e.Path)
+		first, there := seen[folded]
+		switch {
+		case !there:
+			seen[folded] = e.Path
+		case seen[strings.ToLower(path.Dir(e.Path))] != path.Dir(e.Path) && path.Dir(e.Path) != ".":
+			// what is below a twin is told by the twin
+		case len(twins) < refusals:
+			twins = append(twins, printable(first)+" and "+printable(e.Path))
+		default:
+			more++
+		}
+	}
+	if len(twins) == 0 {
+		return nil
+	}
+	text := "paths that differ in nothing but case: " + strings.Join(twins, "; ")
+	if more > 0 {
+		text += fmt.Sprintf("; and %d more", more)
+	}
+	return errors.New(text)
+}
+
 // fault says what is wrong with the entry by itself and with its place below
 // dirs, the folders named before it; "" = nothing.
 func (e Entry) fault(dirs map[string]bool) string {

@@ -123,6 +123,26 @@ func TestDigestTellsApart(t *testing.T) {
 	}
 }
 
+func TestCaseTwins(t *testing.T) {
+	if err := manifest(dir("a"), file("a/b", sumA), file("a/c", sumB), link("l", "a/b")).CaseTwins(); err != nil {
+		t.Errorf("CaseTwins() = %v", err)
+	}
+	m := manifest(dir("Lib"), file("Lib/x", sumA), dir("lib"), file("lib/x", sumA), file("É", sumA), file("é", sumB))
+	const want = "paths that differ in nothing but case: Lib and lib; É and é"
+	if err := m.CaseTwins(); err == nil || err.Error() != want {
+		t.Errorf("CaseTwins() = %v, want %s", err, want)
+	}
+	var many Manifest
+	for _, c := range []string{"A", "a"} {
+		for i := range 12 {
+			many.Entries = append(many.Entries, file(fmt.Sprintf("%s%02d", c, i), sumA))
+		}
+	}
+	if err := many.CaseTwins(); err == nil || !strings.HasSuffix(err.Error(), "; A09 and a09; and 2 more") {
+		t.Errorf("CaseTwins() = %v", err)
+	}
+}
+
 func TestDiff(t *testing.T) {
 	want := manifest(
 		file("a", sumA), file("b", sumA), dir("c"), link("d", "a"), file("e", sumA), file("same", sumA),

@@ -52,8 +52,10 @@ type Host struct {
 	From  Side          // the live side when it was fenced; "" = none
 	Was   Seal          // what that side was sealed with
 	Side  Side          // the side that it fills and flips to
+	Held  bool          // when it was fenced, Side was sealed with the release: nothing has to be sent
 	Step  Kind          // the last effect that was answered well; "" = none
 	Open  Kind          // the effect that is under way; "" = none
+	Spare bool          // it was left out when the others were flipped: it is not flipped back either
 	Moved bool          // its link was moved, or may have been by this rollout, and was not seen back on From
 	Back  bool          // it goes back: Step, Open and Err tell of the way back
 	Fault Kind          // the effect that failed; "" = none
@@ -104,5 +106,6 @@ type Shipped struct {
 	Train   int
 	By      string
 	At      time.Time
-	Back    bool // it came by a rollback
+	Back    bool          // it came by a rollback
+	Sent    time.Duration // from PREPARE to the barrier
 }

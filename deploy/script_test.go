@@ -111,6 +111,7 @@ func show(e deploy.Effect) string {
 // parse reads an input: its event, its operands, and key=value or bare options.
 //
 //	start STACK STAGE HOST,… REF by=NAME [test] [check] | … release=ID [back] …
+//	… quarantine=N
 //	fenced HOST [live=SIDE] [yin=ID] [yang=ID] [epoch=N]       confirmed likewise
 //	failed KIND HOST|- [clean] REASON…
 //	undo NAME [hosts=HOST,… | WHY…]                            forward NAME [hosts=HOST,…]
@@ -152,6 +153,12 @@ func parse(t *testing.T, line string) deploy.Event {
 	case "start":
 		s := deploy.Start{Target: deploy.Target{Stack: arg(1), Stage: arg(2)}, Hosts: strings.Split(arg(3), ","), By: opt("by"),
 			Test: opt("test") != "", Check: opt("check") != "", Back: opt("back") != ""}
+		if n := opt("quarantine"); n != "" {
+			var err error
+			if s.MaxQuarantine, err = strconv.Atoi(n); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if id := opt("release"); id != "" {
 			s.Release = rel(id)
 		} else {
@@ -160,6 +167,8 @@ func parse(t *testing.T, line string) deploy.Event {
 		return s
 	case "commit":
 		return deploy.Commit{}
+	case "pulled":
+		return deploy.Pulled{Host: arg(1)}
 	case "abort":
 		return deploy.Abort{By: arg(1), Why: rest(2)}
 	case "undo":

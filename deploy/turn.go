@@ -92,13 +92,12 @@ func (t *turn) because(reason string, tail []string) {
 	}
 }
 
-// end says the outcome. STUCK keeps the locks: people are to decide about these hosts.
+// end says the outcome. STUCK gives the locks back too: what people decide then
+// fences anew, and two that are STUCK on one host must not wait for each other.
 func (t *turn) end(s State) {
 	t.enter(s)
 	t.r.Ended = t.at
-	if s != Stuck {
-		t.unlock()
-	}
+	t.unlock()
 	t.emit(Ended{Outcome: s, Reason: t.r.Reason, Tail: t.r.Tail})
 }
 

@@ -57,6 +57,8 @@ func (t *turn) do(e Event) error {
 		return t.vote(e)
 	case Step:
 		return t.step(e)
+	case Sync:
+		return t.sync(e)
 	case Ship:
 		return t.shipByShell(e)
 	case At:

@@ -13,7 +13,7 @@ func TypeName(v any) string { return reflect.TypeOf(v).Name() }
 // DecodeEvent reads an event that was written by json.Marshal under its TypeName.
 func DecodeEvent(name string, body []byte) (Event, error) {
 	return decode[Event](name, body, []Event{
-		Join{}, Leave{}, Drive{}, Vote{}, Step{}, At{}, Done{}, Abort{}, Rollback{}, Halt{}, Lift{}, Kick{}, Note{}, Ship{}, Log{}, Quiet{},
+		Join{}, Leave{}, Drive{}, Vote{}, Step{}, At{}, Done{}, Abort{}, Rollback{}, Halt{}, Lift{}, Kick{}, Note{}, Ship{}, Sync{}, Log{}, Quiet{},
 		Online{}, Shown{}, Edited{}, Renamed{}, Parted{}, Heard{}, Configured{}, Pinned{}, Ended{}, Tick{},
 	})
 }

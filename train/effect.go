@@ -134,6 +134,7 @@ type (
 		By           string
 		Shipment     Shipment // Commit "" = build what the branch holds now
 		Override     string
+		Host         string `json:",omitempty"` // the one host that is brought up to date; "" = the stage's hosts are shipped to
 	}
 	// Stop aborts a stack's rollout; after its COMMIT it flips back.
 	Stop struct{ Stack, By, Why string }
@@ -168,6 +169,7 @@ type (
 		Driver       string
 		Began        time.Time
 		Back         bool
+		Host         string `json:",omitempty"` // as Deploy's
 	}
 )
 

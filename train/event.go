@@ -64,6 +64,8 @@ type (
 		Stack, Stage string
 		Override     string // why the gates are passed over; "" = they hold
 	}
+	// Sync, from the shell, brings one host up to what its stage serves.
+	Sync struct{ Stack, Stage, Host string }
 	// Log writes a line into the deploy log.
 	Log struct{ Text string }
 	// Quiet asks to be named without being pinged, or to be pinged again.
@@ -140,6 +142,7 @@ func (Lift) event()       {}
 func (Kick) event()       {}
 func (Note) event()       {}
 func (Ship) event()       {}
+func (Sync) event()       {}
 func (Log) event()        {}
 func (Quiet) event()      {}
 func (Online) event()     {}

@@ -6,7 +6,8 @@ import (
 )
 
 // shipByShell starts a rollout from the shell: for the lane's head train if there
-// is one, and then by its driver or over the gates; else without a train.
+// is one, and then by its driver or over the gates; else without a train. One that
+// was started without a train and is STUCK goes on.
 func (t *turn) shipByShell(e Ship) error {
 	name, err := t.stackNamed(e.Stack)
 	if err != nil {
@@ -19,6 +20,11 @@ func (t *turn) shipByShell(e Ship) error {
 		return refuse("no such stage", "%s has no stage %s", st.Name, e.Stage)
 	case st.Stages[k].External:
 		return refuse("external", "%s of %s is deployed by something else", e.Stage, st.Name)
+	}
+	if run := t.run(st.Name); run != nil && run.Stuck && run.Train == 0 && run.Stage == e.Stage {
+		run.Stuck = false // it has no train whose command could decide it
+		t.emit(GoOn{Stack: st.Name, By: t.by.Nick})
+		return nil
 	}
 	if i := t.HeadOf(st.Name); i >= 0 {
 		tr := t.Queue.Trains[i]
@@ -46,6 +52,25 @@ func (t *turn) shipByShell(e Ship) error {
 		d.Shipment = before.Shipment
 	}
 	t.launch(d)
+	return nil
+}
+
+// sync brings a host up to what its stage serves. It ships nothing, so it has no
+// gates but that the stack must be free.
+func (t *turn) sync(e Sync) error {
+	name, err := t.stackNamed(e.Stack)
+	if err != nil {
+		return err
+	}
+	st, _ := t.Rules.Find(name)
+	if err := t.free(nil, []Stack{st}, e.Stage); err != nil {
+		return err
+	}
+	l := t.live(st.Name, e.Stage)
+	if l == nil {
+		return refuse("nothing live", "nothing was shipped to %s/%s yet: there is nothing to bring %s up to", st.Name, e.Stage, e.Host)
+	}
+	t.launch(Deploy{Stack: st.Name, Stage: e.Stage, By: t.by.Nick, Shipment: l.Shipment, Host: e.Host})
 	return nil
 }
 
@@ -77,7 +102,7 @@ func (t *turn) ended(e Ended) {
 		t.Busy = slices.Delete(t.Busy, k, k+1)
 	}
 	i := t.find(run.Train)
-	landed := Landed{Train: run.Train, Stack: e.Stack, Stage: e.Stage, Outcome: e.Outcome, Shipment: e.Shipment, Reason: e.Reason, Driver: run.By, Began: run.Since, Back: run.Back}
+	landed := Landed{Train: run.Train, Stack: e.Stack, Stage: e.Stage, Outcome: e.Outcome, Shipment: e.Shipment, Reason: e.Reason, Driver: run.By, Began: run.Since, Back: run.Back, Host: run.Host}
 	if i >= 0 {
 		landed.Driver = t.Queue.Trains[i].Driver().Nick
 	}
@@ -85,7 +110,7 @@ func (t *turn) ended(e Ended) {
 	if e.Outcome == OutRolledBack && run.Stopped != "" { // .abort came after COMMIT: it meant .rollback (DESIGN §10.8)
 		t.holdBack(e.Stack, run.Stopped, "", nil, &run)
 	}
-	if e.Outcome == OutDone {
+	if e.Outcome == OutDone && run.Host == "" {
 		t.serves(run, e)
 	}
 	if i >= 0 {

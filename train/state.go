@@ -54,6 +54,7 @@ type Run struct {
 	Back         bool   // it is a rollback
 	Stuck        bool   // it waits for people
 	Stopped      string `json:",omitempty"` // nick of who said .abort
+	Host         string `json:",omitempty"` // the one host that is brought up to date; "" = the stage is shipped to
 }
 
 // PendingUndo is a rollback asked for while another rollout of the stack runs.

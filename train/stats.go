@@ -54,7 +54,7 @@ func (t *Tally) Add(at time.Time, e Effect, last func(stack, stage string) bool)
 			}
 		}
 	case Landed:
-		if e.Outcome == OutDone && !e.Back && last(e.Stack, e.Stage) {
+		if e.Outcome == OutDone && !e.Back && e.Host == "" && last(e.Stack, e.Stage) {
 			t.pushes = append(t.pushes, Push{At: at, Stack: e.Stack, Stage: e.Stage, Release: e.Shipment.Release, Train: e.Train, Driver: e.Driver})
 		}
 	case Arrived:

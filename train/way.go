@@ -152,7 +152,7 @@ func (t *turn) depart(i int, stage, override string) error {
 
 func (t *turn) launch(d Deploy) {
 	d.Shipment.Green = nil
-	t.Busy = append(t.Busy, Run{Stack: d.Stack, Stage: d.Stage, Train: d.Train, By: d.By, Since: t.at})
+	t.Busy = append(t.Busy, Run{Stack: d.Stack, Stage: d.Stage, Train: d.Train, By: d.By, Since: t.at, Host: d.Host})
 	t.emit(d)
 }
 
@@ -195,6 +195,8 @@ func (t *turn) free(tr *Train, todo []Stack, stage string) error {
 		case run == nil:
 		case run.Stuck && tr != nil && run.Train == tr.ID && run.Stage == stage:
 			continue // the stage's command decides STUCK: see depart
+		case run.Stuck && run.Train == 0:
+			return refuse("stuck", "%s/%s is STUCK since %s, its hosts differ: `.rollback %[1]s` goes back, `pushtrain deploy %[1]s %[2]s` goes on", run.Stack, run.Stage, clock(run.Since))
 		case run.Stuck:
 			return refuse("stuck", "%s/%s is STUCK since %s, its hosts differ: `.rollback %s` or `.%s` by that train decides", run.Stack, run.Stage, clock(run.Since), run.Stack, run.Stage)
 		default:

@@ -34,8 +34,8 @@
 //
 // This is the only package that imports girc, and it keeps it at arm's length:
 // one girc.Client for each link, which may write only what registers the link and
-// answers PING; its state, its timers and its limiter are not used, and a panic
-// in it ends that link, not the process. Liveness is watched here: a server that
+// answers PING; its handlers, its state, its timers and its limiter are not used,
+// and a panic in it ends that link, not the process. Liveness is watched here: a server that
 // stays silent for 15 s is sent a PING, and one that leaves a PING unanswered for
 // 30 s is given up.
 package irc

@@ -13,10 +13,7 @@ import (
 
 // handle takes one line of the server. Its error ends the session.
 func (s *session) handle(e girc.Event) error {
-	switch e.Command {
-	case girc.INITIALIZED, girc.CONNECTED, girc.DISCONNECTED, girc.CLOSED, girc.UPDATE_STATE, girc.UPDATE_GENERAL:
-		return nil // girc's own, not a line
-	case "ERROR":
+	if e.Command == "ERROR" {
 		s.goodbye = e.Last() // girc ends the link
 		return nil
 	}

@@ -20,6 +20,7 @@ type peer struct {
 	conn net.Conn
 	mute bool   // says nothing at all, not even a welcome
 	took string // a nick that somebody else has
+	slow bool   // there is no end to its greeting
 	nick string // the bot's
 
 	mu    sync.Mutex
@@ -87,7 +88,10 @@ func (p *peer) serve() {
 				p.send(":s 433 * " + rest + " :taken")
 			case p.nick == "":
 				p.nick = rest
-				p.send(":s 001 "+rest+" :hi", ":s 005 "+rest+" CASEMAPPING=ascii TOPICLEN=390 :are supported by this server", ":s 422 "+rest+" :no MOTD")
+				p.send(":s 001 "+rest+" :hi", ":s 005 "+rest+" CASEMAPPING=ascii TOPICLEN=390 :are supported by this server")
+				if !p.slow {
+					p.send(":s 422 " + rest + " :no MOTD")
+				}
 			}
 		case "JOIN":
 			p.send(":"+p.nick+"!b@h JOIN #push", ":s 353 x = #push :@"+p.nick, ":s 366 x #push :end")
@@ -260,6 +264,23 @@ func TestStalledWrite(t *testing.T) {
 	})
 }
 
+// TestEndlessLine: a server that sends no end of line ends the link, not the memory.
+func TestEndlessLine(t *testing.T) {
+	bubble(t, []func(*peer){well}, func(t *testing.T, r *reader, peers func(int) *peer) {
+		p := peers(0)
+		settle(r, p)
+		p.send(":a!a@h PRIVMSG #push :" + strings.Repeat("x", 8000))
+		if e := next[Said](r, nil); len(e.Text) != 8000 {
+			t.Errorf("heard %d bytes", len(e.Text))
+		}
+		go p.send(":a!a@h PRIVMSG #push :" + strings.Repeat("x", 2*maxLine))
+		if e := next[Offline](r, nil); !strings.Contains(e.Err.Error(), "a line of more than") {
+			t.Errorf("offline: %v", e.Err)
+		}
+		next[Online](r, nil)
+	})
+}
+
 // TestTopicBurst: 100 changes in a second are a handful of TOPIC lines even on
 // a server that answers at once, and the last one stands.
 func TestTopicBurst(t *testing.T) {
@@ -315,6 +336,18 @@ func TestJoinStorm(t *testing.T) {
 	})
 }
 
+// TestNoEndOfGreeting: the bot joins when the MOTD has ended, or when it has
+// waited long enough for that.
+func TestNoEndOfGreeting(t *testing.T) {
+	bubble(t, []func(*peer){func(p *peer) { p.slow = true }}, func(t *testing.T, r *reader, peers func(int) *peer) {
+		began := time.Now()
+		next[Online](r, nil)
+		if after := time.Since(began); after != greetingLimit {
+			t.Errorf("in the channel after %v, want %v", after, greetingLimit)
+		}
+	})
+}
+
 func TestBackoff(t *testing.T) {
 	var b backoff
 	for i, limit := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
@@ -324,5 +357,9 @@ func TestBackoff(t *testing.T) {
 	}
 	if b.reset(); b.next() > time.Second {
 		t.Error("a reset did not reset")
+	}
+	var first, second backoff
+	if one, other := first.next(), second.next(); one == other {
+		t.Errorf("two bots come back at one moment, after %v", one)
 	}
 }

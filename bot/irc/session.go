@@ -24,7 +24,7 @@ const (
 	topicBurst  = 3                       // TOPICs ...
 	topicPeriod = 1200 * time.Millisecond // ... in this time
 
-	inboxLimit = 4096 // events of girc that may wait for the session
+	inboxLimit = 4096 // lines that may wait for the session
 )
 
 // phase is how far a session has come.
@@ -45,9 +45,9 @@ type session struct {
 	link *Link
 	wire *wire
 
-	inbox  chan girc.Event
-	failed chan error // why girc can't be trusted any more; the first only
-	ended  chan error // what girc.Connect returned
+	inbox  chan girc.Event // the server's lines
+	failed chan error      // why girc can't be trusted any more; the first only
+	ended  chan error      // what girc.Connect returned
 
 	phase    phase
 	since    time.Time // of the phase
@@ -74,9 +74,8 @@ type session struct {
 
 func newSession(l *Link, conn net.Conn) *session {
 	now := time.Now()
-	return &session{
+	s := &session{
 		link:   l,
-		wire:   &wire{Conn: conn},
 		inbox:  make(chan girc.Event, inboxLimit),
 		failed: make(chan error, 1),
 		ended:  make(chan error, 1),
@@ -86,6 +85,8 @@ func newSession(l *Link, conn net.Conn) *session {
 		caps:   make(map[string]bool),
 		server: newISupport(),
 	}
+	s.wire = &wire{Conn: conn, heard: s.receive}
+	return s
 }
 
 // run talks to the server until the link ends, and returns why it did.
@@ -108,7 +109,7 @@ func (s *session) run(ctx context.Context, events chan<- Event) error {
 	return err
 }
 
-// client returns a girc client that reports to this session.
+// client returns a girc client that registers this session's link and answers PING on it.
 func (s *session) client() (*girc.Client, error) {
 	cfg := s.link.cfg
 	host, _, err := net.SplitHostPort(cfg.Server)
@@ -137,15 +138,16 @@ func (s *session) client() (*girc.Client, error) {
 			config.SASL = &girc.SASLExternal{}
 		}
 	}
-	client := girc.New(config)
-	client.Handlers.Add(girc.ALL_EVENTS, func(_ *girc.Client, e girc.Event) {
-		select {
-		case s.inbox <- e: // e is a copy of its own
-		default:
-			s.fail(errors.New("too many lines at once"))
-		}
-	})
-	return client, nil
+	return girc.New(config), nil
+}
+
+// receive takes a line of the server. It runs on girc's reading goroutine.
+func (s *session) receive(e girc.Event) {
+	select {
+	case s.inbox <- e:
+	default:
+		s.fail(errors.New("too many lines at once"))
+	}
 }
 
 // fail ends the session from one of girc's goroutines.

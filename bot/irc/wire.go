@@ -6,14 +6,20 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"runtime"
 	"sync"
 	"time"
+
+	"github.com/lrstanley/girc"
 )
 
 const (
 	dialLimit      = 5 * time.Second
 	handshakeLimit = 10 * time.Second
 	writeLimit     = 10 * time.Second
+
+	// maxLine is far more than any line has: IRCv3 allows 8191 bytes of tags and 512 of text.
+	maxLine = 64 << 10
 )
 
 // dial opens a link to addr, with TLS when config is not nil.
@@ -42,17 +48,43 @@ func dial(ctx context.Context, addr string, config *tls.Config) (net.Conn, error
 	return secure, nil
 }
 
-// wire is an open link that the session and girc share. girc writes through
-// Write, whole lines, and only those pass that register the link or answer PING:
-// its WHO for every JOIN and its answers to CTCP would let anybody spend the
-// bot's allowance of lines.
+// wire is an open link that the session and girc share.
+//
+// girc reads through Read, and each line goes to heard before girc has it: what
+// girc does with it, in a dozen goroutines, is nothing that a person should wait for.
+//
+// girc writes through Write, whole lines, and only those pass that register the
+// link or answer PING: its WHO for every JOIN and its answers to CTCP would let
+// anybody spend the bot's allowance of lines.
 type wire struct {
 	net.Conn
-	mu sync.Mutex // one line at a time
+	heard func(girc.Event)
+	part  []byte     // of a line that has not come whole; the reader's
+	mu    sync.Mutex // one line at a time is written
 }
 
 // Dial gives girc the open link instead of a new one.
 func (w *wire) Dial(_, _ string) (net.Conn, error) { return w, nil }
+
+func (w *wire) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	w.part = append(w.part, p[:n]...)
+	for {
+		end := bytes.IndexByte(w.part, '\n')
+		if end < 0 {
+			break
+		}
+		if e := girc.ParseEvent(string(w.part[:end])); e != nil {
+			w.heard(*e)
+		}
+		w.part = w.part[end+1:]
+	}
+	runtime.Gosched() // the session first: it waits for the processor behind girc's goroutines else
+	if len(w.part) > maxLine {
+		return 0, fmt.Errorf("the server sent a line of more than %d bytes", maxLine)
+	}
+	return n, err
+}
 
 func (w *wire) Write(p []byte) (int, error) {
 	command, _, _ := bytes.Cut(bytes.TrimRight(p, "\r\n"), []byte(" "))

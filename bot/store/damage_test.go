@@ -111,6 +111,24 @@ func TestOpenDamaged(t *testing.T) {
 	})
 }
 
+// TestCutAnywhere cuts a journal off behind each of its pages, and within each.
+func TestCutAnywhere(t *testing.T) {
+	good := sample(t, 60)
+	path := filepath.Join(t.TempDir(), "journal.db")
+	for size := 0; size < len(good); size += 2048 {
+		if err := os.WriteFile(path, good[:size], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Open(path)
+		if d, ok := errors.AsType[*Damaged](err); !ok || d.Path != path {
+			t.Fatalf("Open of %d bytes of %d: %v, want a Damaged", size, len(good), err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Size() != int64(size) {
+			t.Fatalf("Open changed the size of the damaged file: %v, %v", info.Size(), err)
+		}
+	}
+}
+
 // circle makes the root of the newest tree a branch whose child is itself, with sums
 // that are right: what would keep bbolt busy for ever.
 func circle(b []byte) []byte {
@@ -171,6 +189,18 @@ func TestDamagedNamesWhatToRestore(t *testing.T) {
 	}
 	if _, err = Open(path); err == nil || !strings.Contains(err.Error(), made[1]) {
 		t.Fatalf("Open of a journal that is gone: %v", err)
+	}
+	flip(t, made[0], -1)
+	sound, err := os.ReadFile(made[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	flip(t, made[1], -1)
+	if _, err = Open(path); err == nil || !strings.Contains(err.Error(), "no good copy") {
+		t.Fatalf("Open of a journal that is gone and has only bad copies: %v", err)
+	}
+	if err := os.WriteFile(made[1], sound, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	if err := Restore(made[1], path); err != nil {
 		t.Fatal(err)

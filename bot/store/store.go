@@ -74,7 +74,11 @@ func Open(path string) (*Store, error) {
 // openLocked opens the journal whose lock is held.
 func openLocked(path string) (*Store, error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		if newestOrNone(backupDir(path)) != "" {
+		have, err := copies(backupDir(path)) // good or bad, there was a journal
+		if err != nil {
+			return nil, fmt.Errorf("look for copies of the journal: %w", err)
+		}
+		if len(have) > 0 {
 			return nil, damaged(path, "it is missing, though there are copies of it")
 		}
 		if err := create(path); err != nil {

@@ -59,20 +59,26 @@ type StackConfig struct {
 
 // SourceConfig is where a stack's releases come from.
 type SourceConfig struct {
-	Repo   string   `yaml:"repo"`
-	Branch string   `yaml:"branch"`
-	Build  []string `yaml:"build"` // argv; none = the checkout as it is
-	Tree   string   `yaml:"tree"`  // the folder of the checkout that is the release
+	Repo      string   `yaml:"repo"`
+	Branch    string   `yaml:"branch"`
+	Build     []string `yaml:"build"`      // argv; none = the checkout as it is
+	Tree      string   `yaml:"tree"`       // the folder of the checkout that is the release
+	CaseTwins string   `yaml:"case_twins"` // allow or refuse: paths that differ in nothing but case
 }
 
 // StageConfig is one step of a stack's way to production.
 type StageConfig struct {
-	Name     string         `yaml:"name"`
-	External bool           `yaml:"external"` // something else deploys it: no hosts
-	Hosts    []HostConfig   `yaml:"hosts"`
-	Test     []string       `yaml:"test"`  // argv, beside the built release
-	Check    []string       `yaml:"check"` // argv, after the flip
-	Watch    map[string]any `yaml:"watch"` // kept as it is
+	Name     string       `yaml:"name"`
+	External bool         `yaml:"external"` // something else deploys it: no hosts
+	Hosts    []HostConfig `yaml:"hosts"`
+	Test     []string     `yaml:"test"`  // argv, beside the built release
+	Check    []string     `yaml:"check"` // argv, after the flip
+	Pull     []string     `yaml:"pull"`  // argv that takes a host out of the pool
+
+	MaxQuarantine int            `yaml:"max_quarantine"` // hosts that a rollout may go on without
+	Watch         map[string]any `yaml:"watch"`          // kept as it is
+
+	AfterFlip []string `yaml:"after_flip"` // argv, on each host after each flip there
 }
 
 // HostConfig is a machine of a stage. In the file it may be its name alone.
@@ -108,7 +114,7 @@ func defaultConfig() Config {
 
 // defaultStack is the same for each stack.
 func defaultStack() StackConfig {
-	return StackConfig{Source: SourceConfig{Branch: "main", Tree: "."}, Drain: 10 * time.Second, Keep: 10}
+	return StackConfig{Source: SourceConfig{Branch: "main", Tree: ".", CaseTwins: "allow"}, Drain: 10 * time.Second, Keep: 10}
 }
 
 // fillFrom completes a host by what its stack says.

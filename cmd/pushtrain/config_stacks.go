@@ -105,6 +105,16 @@ func checkStage(d *decoder, key string, g StageConfig) {
 	}
 	checkArgv(d, key+".test", g.Test)
 	checkArgv(d, key+".check", g.Check)
+	checkArgv(d, key+".pull", g.Pull)
+	switch {
+	case g.MaxQuarantine < 0:
+		d.problem(key+".max_quarantine", "must not be less than 0")
+	case g.MaxQuarantine > 0 && len(g.Pull) == 0:
+		d.problem(key+".max_quarantine", "needs `pull`: a host that is left behind must be taken out of the pool")
+	case g.MaxQuarantine > 0 && g.MaxQuarantine >= len(g.Hosts):
+		d.problem(key+".max_quarantine", "%d of %d hosts would leave none: allow fewer", g.MaxQuarantine, len(g.Hosts))
+	}
+	checkArgv(d, key+".after_flip", g.AfterFlip)
 	for i, h := range g.Hosts {
 		at := slices.IndexFunc(g.Hosts, func(o HostConfig) bool { return o.Name == h.Name })
 		if at < i && h.Name != "" && g.Hosts[at] != h { // the very same one is a duplicate below
@@ -139,6 +149,9 @@ func checkSource(d *decoder, key string, s SourceConfig) {
 	if d.need(key+".tree", s.Tree, "a folder of the checkout, . for all of it") &&
 		(path.IsAbs(s.Tree) || slices.Contains(strings.Split(s.Tree, "/"), "..")) {
 		d.problem(key+".tree", "%q must be a folder inside the checkout", s.Tree)
+	}
+	if s.CaseTwins != "allow" && s.CaseTwins != "refuse" {
+		d.problem(key+".case_twins", "%q: write allow or refuse", s.CaseTwins)
 	}
 	checkArgv(d, key+".build", s.Build)
 }

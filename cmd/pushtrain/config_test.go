@@ -55,7 +55,7 @@ func TestExampleIsTheReference(t *testing.T) {
 		t.Errorf("the example differs from the defaults:\n got %+v\nwant %+v", c, want)
 	}
 	stack, web := defaultStack(), c.Stacks[0]
-	if web.Drain != stack.Drain || web.Keep != stack.Keep || web.Source.Branch != stack.Source.Branch || web.Source.Tree != stack.Source.Tree {
+	if web.Drain != stack.Drain || web.Keep != stack.Keep || web.Source.Branch != stack.Source.Branch || web.Source.Tree != stack.Source.Tree || web.Source.CaseTwins != stack.Source.CaseTwins {
 		t.Errorf("the example's first stack differs from the defaults: %+v", web)
 	}
 	if host := c.Stacks[1].Stages[0].Hosts[0]; host != (HostConfig{Name: "web1", Addr: "web1", Root: "/srv/www/config"}) {

@@ -7,6 +7,7 @@ topic, and the deploy engine behind it.
 	pushtrain init | check            write a configuration; read it and say all that is wrong with it
 	pushtrain deploy STACK STAGE      a rollout from the shell
 	pushtrain rollback STACK STAGE    flips it back
+	pushtrain sync STACK STAGE HOST   brings one host up to what its stage serves
 	pushtrain abort | hold | unhold | log
 	pushtrain status | queue | stats  what the bot knows
 	pushtrain restore FILE            takes up the journal from a copy
@@ -44,7 +45,8 @@ $XDG_CONFIG_HOME/pushtrain/config.yaml or /etc/pushtrain/config.yaml. In state_d
 Package train is the queue and its rules, package deploy what a rollout does
 next; both are pure functions of (state, event) and know nothing of each other.
 deploy/release makes releases out of commits, deploy/host is what runs on a host,
-deploy/fleet reaches hosts by ssh and rsync. bot/store is the journal, bot/irc
+deploy/fleet reaches hosts by ssh and rsync, deploy/webserver is what web servers
+there have to be told. bot/store is the journal, bot/irc
 the channel. Package bot ties them: one goroutine applies, commits, then acts and
 speaks. This package wires it all to a configuration.
 */

@@ -15,20 +15,22 @@ import (
 )
 
 // ours is what each package may import of this module: the arrows of the design.
-// Packages that only tests import (fleettest, irctest) are not in anyone's list.
+// Packages that only tests import (fleettest, irctest, sim) are not in anyone's list.
 var ours = map[string][]string{
 	"train":                  nil,
 	"deploy":                 nil,
+	"deploy/sim":             {"deploy", "deploy/host"},
 	"deploy/release":         {"deploy"},
 	"deploy/host":            {"deploy", "deploy/release"},
 	"deploy/fleet":           {"deploy", "deploy/host", "deploy/release"},
 	"deploy/fleet/fleettest": nil,
+	"deploy/webserver":       nil,
 	"bot/ircd":               nil,
 	"bot/store":              nil,
 	"bot/irc":                {"train"},
 	"bot/irc/irctest":        nil,
 	"bot":                    {"bot/irc", "bot/store", "deploy", "deploy/fleet", "train"},
-	"cmd/pushtrain":          {"bot", "bot/irc", "bot/ircd", "bot/store", "deploy", "deploy/fleet", "deploy/host", "deploy/release", "train"},
+	"cmd/pushtrain":          {"bot", "bot/irc", "bot/ircd", "bot/store", "deploy", "deploy/fleet", "deploy/host", "deploy/release", "deploy/webserver", "train"},
 }
 
 // owners are the packages that may import a module of others.

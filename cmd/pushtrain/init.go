@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"pushtrain/deploy/webserver"
 )
 
 //go:embed init.yaml
@@ -18,6 +20,7 @@ var initTemplate string
 func initCommand(o *options) *cobra.Command {
 	v := map[string]*string{}
 	var tls bool
+	var server string
 	c := &cobra.Command{
 		Use: "init [FILE]", Short: "Write a commented configuration to start from", Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -32,6 +35,9 @@ func initCommand(o *options) *cobra.Command {
 			text := strings.NewReplacer(fill...).Replace(initTemplate)
 			if _, problems := loadConfig(path, []byte(text)); len(problems) > 0 {
 				return initError(problems)
+			}
+			if server != "" {
+				return o.tellServer(c, server, *v["root"])
 			}
 			f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 			if errors.Is(err, os.ErrExist) {
@@ -65,7 +71,25 @@ func initCommand(o *options) *cobra.Command {
 		v[f.name] = c.Flags().String(f.name, f.value, f.help)
 	}
 	c.Flags().BoolVar(&tls, "tls", true, "encrypt the link to the IRC server")
+	c.Flags().StringVar(&server, "web-server", "", "write no file, print how `SERVER` serves --root: "+strings.Join(webserver.Servers(), ", "))
 	return c
+}
+
+// tellServer prints the configuration by which a web server answers each request
+// from one release.
+func (o *options) tellServer(c *cobra.Command, server, root string) error {
+	files, err := webserver.Config(server, webserver.Site{Root: root})
+	if err != nil {
+		return exit(exitUsage, "init: %w", err)
+	}
+	var text []string
+	found := map[string]string{}
+	for _, f := range files {
+		text = append(text, fmt.Sprintf("==> %s <==\n%s", f.Name, f.Text))
+		found[f.Name] = f.Text
+	}
+	o.tell(c.OutOrStdout(), strings.TrimSuffix(strings.Join(text, "\n"), "\n"), found)
+	return nil
 }
 
 // quoteYAML writes any text as a double-quoted YAML scalar: JSON's strings are.

@@ -143,7 +143,7 @@ func newRoot() *cobra.Command {
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more")
 	root.AddCommand(
 		runCommand(&o), demoCommand(), initCommand(&o), checkCommand(&o),
-		deployCommand(&o), rollbackCommand(&o), abortCommand(&o), holdCommand(&o), unholdCommand(&o), logCommand(&o),
+		deployCommand(&o), rollbackCommand(&o), syncCommand(&o), abortCommand(&o), holdCommand(&o), unholdCommand(&o), logCommand(&o),
 		statusCommand(&o), queueCommand(&o), statsCommand(&o), restoreCommand(&o),
 		versionCommand(&o), hostCommand(),
 	)

@@ -8,14 +8,15 @@ import (
 	"testing"
 
 	"pushtrain/bot"
+	"pushtrain/deploy/webserver"
 	"pushtrain/train"
 )
 
-var updateReadme = flag.Bool("update-readme", false, "rewrite the README's table of commands")
+var updateReadme = flag.Bool("update-readme", false, "rewrite what the README has from the code")
 
 // TestReadmeCommands: the README's table is the one in code.
 func TestReadmeCommands(t *testing.T) {
-	const path, from, to = "../../README.md", "<!-- commands: from the table in bot/command.go -->\n", "<!-- end -->"
+	const from = "<!-- commands: from the table in bot/command.go -->\n"
 	rules := train.Rules{Stacks: []train.Stack{{Name: "web", Stages: []train.Stage{{Name: "princess"}, {Name: "prod"}}}}}
 	var table strings.Builder
 	table.WriteString("| command | who | does |\n|---|---|---|\n")
@@ -26,22 +27,37 @@ func TestReadmeCommands(t *testing.T) {
 		}
 		fmt.Fprintf(&table, "| %s | %s | %s |\n", name, c.Who, c.Does)
 	}
+	readmeHas(t, from, table.String())
+}
+
+// TestReadmeNginx: what the README tells nginx is what init prints.
+func TestReadmeNginx(t *testing.T) {
+	files, err := webserver.Config("nginx", webserver.Site{Root: "/srv/www/web"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	readmeHas(t, "<!-- nginx: from deploy/webserver/conf -->\n", "```\n"+files[0].Text+"```\n")
+}
+
+// readmeHas compares what stands between from and the next end with want.
+func readmeHas(t *testing.T, from, want string) {
+	t.Helper()
+	const path, to = "../../README.md", "<!-- end -->"
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	before, rest, ok := strings.Cut(string(text), from)
 	old, after, ok2 := strings.Cut(rest, to)
-	if !ok || !ok2 {
-		t.Fatal("the README has no place for the commands")
-	}
-	if old == table.String() {
+	switch {
+	case !ok || !ok2:
+		t.Fatalf("the README has no place %s", from)
+	case old == want:
 		return
+	case !*updateReadme:
+		t.Fatal("the README does not say what the code does: run this test with -update-readme")
 	}
-	if !*updateReadme {
-		t.Fatal("the README's commands are not those of the code: run this test with -update-readme")
-	}
-	if err := os.WriteFile(path, []byte(before+from+table.String()+to+after), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(before+from+want+to+after), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

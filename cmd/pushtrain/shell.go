@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/user"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -50,6 +51,18 @@ func rollbackCommand(o *options) *cobra.Command {
 	return c
 }
 
+func syncCommand(o *options) *cobra.Command {
+	var yes bool
+	c := &cobra.Command{
+		Use: "sync STACK STAGE HOST", Short: "Bring one host up to what its stage serves", Args: cobra.ExactArgs(3), ValidArgsFunction: o.complete,
+		RunE: func(c *cobra.Command, args []string) error {
+			return o.rollout(c, bot.Request{Do: "sync", Stack: args[0], Stage: args[1], Host: args[2], Follow: true}, yes)
+		},
+	}
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return c
+}
+
 // rollout checks a request, asks for confirmation and shows it through to its end.
 func (o *options) rollout(c *cobra.Command, req bot.Request, yes bool) error {
 	cfg, err := o.load()
@@ -62,6 +75,12 @@ func (o *options) rollout(c *cobra.Command, req bot.Request, yes bool) error {
 	hosts, err := hostsOf(cfg, req.Stack, req.Stage)
 	if err != nil {
 		return err
+	}
+	if req.Host != "" {
+		if !slices.Contains(hosts, req.Host) {
+			return exit(exitUsage, "%s/%s has no host %s: it is one of %s", req.Stack, req.Stage, req.Host, strings.Join(hosts, ", "))
+		}
+		hosts = []string{req.Host}
 	}
 	if o.dryRun {
 		if err := o.mayNow(c, cfg, req); err != nil {
@@ -291,12 +310,11 @@ func (o *options) alone(ctx context.Context, cfg Config, req bot.Request, out fu
 	}
 	runCtx, stop := context.WithCancel(context.WithoutCancel(ctx)) // an interrupt aborts the rollout below, it does not cut it off
 	ran := make(chan error, 1)
-	go func() { ran <- b.Run(runCtx) }()
-	defer func() {
-		stop()
-		<-ran
-		done()
+	go func() {
+		ran <- b.Run(runCtx)
+		stop() // nobody would answer any more
 	}()
+	defer done()
 	over := make(chan struct{})
 	defer close(over)
 	go func() {
@@ -306,7 +324,12 @@ func (o *options) alone(ctx context.Context, cfg Config, req bot.Request, out fu
 		case <-over:
 		}
 	}()
-	return b.Ask(runCtx, req, out)
+	exit, err := b.Ask(runCtx, req, out)
+	stop()
+	if broke := <-ran; broke != nil {
+		return exitFailed, broke
+	}
+	return exit, err
 }
 
 // nobody is the chat of a bot without IRC: what it says stays in the journal.

@@ -53,7 +53,7 @@ func botConfig(cfg Config, log zerolog.Logger, ready func()) bot.Config {
 	}
 	for _, s := range cfg.Stacks {
 		for _, g := range s.Stages {
-			f := bot.Fleet{Branch: s.Source.Branch, Test: len(g.Test) > 0, Check: len(g.Check) > 0}
+			f := bot.Fleet{Branch: s.Source.Branch, Test: len(g.Test) > 0, Check: len(g.Check) > 0, MaxQuarantine: g.MaxQuarantine}
 			for _, h := range g.Hosts {
 				f.Hosts = append(f.Hosts, h.Name)
 			}
@@ -68,10 +68,10 @@ func fleetConfig(cfg Config) fleet.Config {
 	for _, s := range cfg.Stacks {
 		st := fleet.Stack{
 			Name: s.Name, Root: s.Root, Drain: s.Drain, Keep: s.Keep,
-			Source: release.Source{Repo: s.Source.Repo, Branch: s.Source.Branch, Build: s.Source.Build, Tree: s.Source.Tree},
+			Source: release.Source{Repo: s.Source.Repo, Branch: s.Source.Branch, Build: s.Source.Build, Tree: s.Source.Tree, NoTwins: s.Source.CaseTwins == "refuse"},
 		}
 		for _, g := range s.Stages {
-			sg := fleet.Stage{Name: g.Name, Test: g.Test, Check: g.Check}
+			sg := fleet.Stage{Name: g.Name, Test: g.Test, Check: g.Check, Pull: g.Pull, AfterFlip: g.AfterFlip}
 			for _, h := range g.Hosts {
 				sg.Hosts = append(sg.Hosts, fleet.Host{Name: h.Name, Addr: h.Addr, Root: h.Root, Local: h.Local})
 			}

@@ -36,6 +36,12 @@ type Stage struct {
 	Hosts []Host
 	Test  []string // argv, run in the checkout; empty = there are no tests
 	Check []string // argv, run in the checkout on this machine after the flip; empty = there is none
+	Pull  []string // argv, run likewise with PUSHTRAIN_HOST: takes that host out of the pool
+
+	// AfterFlip is argv, run on every host, in its root, after each flip there, also
+	// one back, and before the host's Confirm is answered; empty = there is none. It
+	// has host.AfterTime, and may be run more than once. Where it fails, the Confirm does.
+	AfterFlip []string
 }
 
 // Host is one docroot.

@@ -16,12 +16,14 @@ const tries = 3
 // deed is one effect on one host.
 type deed struct {
 	f    *Fleet
+	r    deploy.Rollout
 	s    *stack
 	l    *link
 	name string
 	lock lock
-	back bool // the rollout goes back
 	out  func(Line)
+
+	after []string // the stage's AfterFlip
 }
 
 // untouched is a failure of which the host itself said that its link is where it was.
@@ -45,7 +47,7 @@ func (d deed) say(format string, args ...any) {
 func (d deed) do(ctx context.Context, e deploy.Effect) (deploy.Event, error) {
 	switch e := e.(type) {
 	case deploy.Fence:
-		d.lock.epoch = e.Epoch
+		d.lock.epoch, d.lock.prove = e.Epoch, e.Prove
 		return d.fence(ctx)
 	case deploy.Prepare:
 		d.lock.epoch = e.Epoch
@@ -58,10 +60,7 @@ func (d deed) do(ctx context.Context, e deploy.Effect) (deploy.Event, error) {
 		return d.flip(ctx, e)
 	case deploy.Confirm:
 		d.lock.epoch = e.Epoch
-		ctx, cancel := d.f.until(ctx, confirmTime)
-		defer cancel()
-		resp, err := d.l.ask(ctx, noLock, host.Request{Do: host.Status})
-		return deploy.Confirmed{Host: d.name, Standing: resp.Standing}, err
+		return d.confirm(ctx, e)
 	case deploy.Unlock:
 		ctx, cancel := d.f.until(ctx, confirmTime)
 		defer cancel()
@@ -73,8 +72,8 @@ func (d deed) do(ctx context.Context, e deploy.Effect) (deploy.Event, error) {
 func (d deed) fence(ctx context.Context) (deploy.Event, error) {
 	ctx, cancel := d.f.until(ctx, fenceTime+installTime)
 	defer cancel()
-	standing, err := d.l.fence(ctx, d.lock)
-	return deploy.Fenced{Host: d.name, Standing: standing}, err
+	standing, taken, err := d.l.fence(ctx, d.lock)
+	return deploy.Fenced{Host: d.name, Standing: standing, Taken: taken}, err
 }
 
 // prepare fills a side: with what the host lacks, where the host knows what it
@@ -82,6 +81,9 @@ func (d deed) fence(ctx context.Context) (deploy.Event, error) {
 func (d deed) prepare(ctx context.Context, e deploy.Prepare) error {
 	ctx, cancel := d.f.until(ctx, prepareTime)
 	defer cancel()
+	if err := d.guard(e); err != nil {
+		return err
+	}
 	if holds, err := d.holds(ctx, e.Side, e.Release); err != nil {
 		return err
 	} else if holds {
@@ -130,7 +132,7 @@ func (d deed) ready(side deploy.Side, r deploy.Release) {
 // side is sealed with the release. A way back is wanted at once, so nothing is
 // read or looked at to prove the seal once more; Flip compares it again.
 func (d deed) holds(ctx context.Context, side deploy.Side, r deploy.Release) (bool, error) {
-	if !d.back {
+	if !d.r.Back {
 		return false, nil
 	}
 	resp, err := d.l.ask(ctx, d.lock, host.Request{Do: host.Status})
@@ -144,10 +146,11 @@ func (d deed) holds(ctx context.Context, side deploy.Side, r deploy.Release) (bo
 // then there is nothing to send. It waits for the last readers of the side.
 func (d deed) admit(ctx context.Context, e deploy.Prepare, need host.Need) (host.Response, error) {
 	seal := deploy.Seal{Release: e.Release.ID, Digest: e.Release.Digest, Epoch: e.Epoch}
+	late := time.Now().Add(d.l.drain + drainSlack)
 	for {
 		resp, err := d.l.ask(ctx, d.lock, host.Request{Do: host.Prepare, Side: e.Side, Seal: seal, Need: need})
 		var no *refusal
-		if !errors.As(err, &no) || no.Code != host.Draining {
+		if !errors.As(err, &no) || no.Code != host.Draining || time.Now().After(late) {
 			return resp, err
 		}
 		wait := max(no.Standing.Drain, 10*time.Millisecond)

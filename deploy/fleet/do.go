@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pushtrain/deploy"
+	"pushtrain/deploy/host"
 	"pushtrain/deploy/release"
 )
 
@@ -16,9 +17,11 @@ const (
 	fenceTime   = 20 * time.Second
 	installTime = 2 * time.Minute // to put the helper on a host, on top of that
 	prepareTime = time.Hour       // rsync gives up by itself after 30 s without a byte
+	drainSlack  = time.Minute     // how much longer than its drain a side is waited for
 	verifyTime  = 10 * time.Minute
 	flipTime    = 5 * time.Second
 	confirmTime = 10 * time.Second
+	pullTime    = time.Minute
 )
 
 // Do carries out an effect of r and returns its answer: the event of its name or
@@ -51,12 +54,14 @@ func (f *Fleet) Do(ctx context.Context, r deploy.Rollout, e deploy.Effect, out f
 		done, err = deploy.Tested{}, f.run(ctx, s, r, e.Release, stage.Test, out)
 	case deploy.Check:
 		done, err = deploy.Checked{}, f.run(ctx, s, r, e.Release, stage.Check, out)
+	case deploy.Pull:
+		done, err = deploy.Pulled(e), f.pull(ctx, s, r, e.Host, stage.Pull, out)
 	default:
 		l := s.links[r.Stage][name]
 		if l == nil {
 			return fail(fmt.Errorf("%s has no host %q", r.Target, name))
 		}
-		d := deed{f: f, s: s, l: l, name: name, lock: lock{by: r.By}, back: r.Back, out: out}
+		d := deed{f: f, r: r, s: s, l: l, name: name, lock: lock{by: r.By}, out: out, after: stage.AfterFlip}
 		done, err = d.do(ctx, e)
 	}
 	if err != nil {
@@ -66,8 +71,8 @@ func (f *Fleet) Do(ctx context.Context, r deploy.Rollout, e deploy.Effect, out f
 }
 
 // failed makes the answer to an effect that was not done.
-func failed(kind deploy.Kind, host string, err error) deploy.Failed {
-	answer := deploy.Failed{Kind: kind, Host: host, Reason: oneLine(err.Error())}
+func failed(kind deploy.Kind, name string, err error) deploy.Failed {
+	answer := deploy.Failed{Kind: kind, Host: name, Reason: oneLine(err.Error())}
 	var no *refusal
 	var command *release.ExecError
 	var rsync *rsyncError
@@ -85,16 +90,10 @@ func failed(kind deploy.Kind, host string, err error) deploy.Failed {
 	if no != nil {
 		answer.Tail = no.Diff[:min(len(no.Diff), 5)]
 	}
+	if no != nil && no.Code == host.Failed {
+		answer.Tail = no.Said[max(0, len(no.Said)-5):]
+	}
 	return answer
-}
-
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 func (f *Fleet) build(ctx context.Context, s *stack, e deploy.Build, out func(Line)) (deploy.Event, error) {
@@ -108,8 +107,18 @@ func (f *Fleet) build(ctx context.Context, s *stack, e deploy.Build, out func(Li
 	return deploy.Built{Release: rel}, err
 }
 
+// pull takes a host out of the pool. That there is no command to do so is an error.
+func (f *Fleet) pull(ctx context.Context, s *stack, r deploy.Rollout, name string, argv []string, out func(Line)) error {
+	if len(argv) == 0 {
+		return fmt.Errorf("%s has no command to take %s out of the pool", r.Target, name)
+	}
+	ctx, cancel := f.until(ctx, pullTime)
+	defer cancel()
+	return f.run(ctx, s, r, r.Release, argv, out, "PUSHTRAIN_HOST="+name)
+}
+
 // run runs a command of a stage in the checkout of a release.
-func (f *Fleet) run(ctx context.Context, s *stack, r deploy.Rollout, rel deploy.Release, argv []string, out func(Line)) error {
+func (f *Fleet) run(ctx context.Context, s *stack, r deploy.Rollout, rel deploy.Release, argv []string, out func(Line), more ...string) error {
 	if len(argv) == 0 {
 		return nil
 	}
@@ -122,7 +131,7 @@ func (f *Fleet) run(ctx context.Context, s *stack, r deploy.Rollout, rel deploy.
 		"PUSHTRAIN_RELEASE=" + rel.ID, "PUSHTRAIN_COMMIT=" + rel.Commit,
 		"PUSHTRAIN_HOSTS=" + strings.Join(hosts, " "),
 	}
-	return s.store.Run(ctx, rel.ID, argv, env, lines(out))
+	return s.store.Run(ctx, rel.ID, argv, append(env, more...), lines(out))
 }
 
 // lines passes on what a command says here.

@@ -6,7 +6,9 @@
 // One session a (stack, host) runs `pushtrain host --root ROOT` there and talks
 // deploy/host's protocol with it. It is opened by the first effect that needs it,
 // stays open so that a flip is one line each way, and ends with Close, an error,
-// or half an hour without a lock and without use. The host's lock lives in the
+// or half an hour without a lock and without use. While it holds the lock it is
+// heard every few seconds: a host takes the lock from a session that says nothing.
+// The host's lock lives in the
 // session: when the session is lost, so is the lock, and whoever goes on takes
 // both anew, with the same epoch.
 //

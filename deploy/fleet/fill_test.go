@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"pushtrain/deploy"
 	"pushtrain/deploy/fleet"
@@ -57,18 +58,24 @@ func TestFill(t *testing.T) {
 	}
 }
 
-// TestFillHand ships over a side that a hand has been in since it was sealed: the
-// host does not seal it, and rsync makes it right.
+// TestFillHand ships over a side that a hand has been in since it was proved at
+// the fence: the host does not seal it, and rsync makes it right.
 func TestFillHand(t *testing.T) {
 	h := fleettest.Start(t, 1)
 	r := newRig(t, "/srv/web", h.Config, hosts(h.Names...))
+	r.drain = 4 * time.Second
+	r.fleet = r.open(t.TempDir(), "/srv/web", h.Config)
 	root := filepath.Join(h.Srv("host-1"), "web")
 	for _, text := range []string{"release 1", "release 2"} {
 		r.repo.commit(text, 0)
 		r.ship(deploy.Done, "")
 	}
-	h.Run("host-1", "cd /srv/web/yin && echo x >-dash && touch stray && rm lib/*")
 	r.repo.commit("release 3", 0)
+	r.hear = func(l fleet.Line) {
+		if strings.Contains(l.Text, "waiting") { // for the last readers: it is not dirty yet
+			h.Run("host-1", "cd /srv/web/yin && echo x >-dash && touch stray")
+		}
+	}
 	r.ship(deploy.Done, "")
 	m, err := release.Scan(t.Context(), filepath.Join(root, "current"))
 	if live, _ := r.book.Live(target); err != nil || m.Digest() != live.Release.Digest {

@@ -3,6 +3,8 @@ package fleet
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -42,11 +44,12 @@ type Fleet struct {
 // stack is a Stack with what it takes to ship it.
 type stack struct {
 	Stack
-	store  *release.Store
-	cargo  cargoes
-	build  chan struct{} // held by the build that runs
-	stages map[string]Stage
-	links  map[string]map[string]*link // by stage, then host; the same host and root of two stages share one
+	store   *release.Store
+	cargo   cargoes       // what is shipped
+	changes changes       // from what is live to what is shipped
+	build   chan struct{} // held by the build that runs
+	stages  map[string]Stage
+	links   map[string]map[string]*link // by stage, then host; the same host and root of two stages share one
 }
 
 // Open returns the fleet of cfg. It connects to nothing yet.
@@ -71,10 +74,18 @@ func Open(cfg Config) (*Fleet, error) {
 	if f.ssh, err = newSSH(cfg.SSHConfig, cfg.Lean, cfg.Helper); err != nil {
 		return nil, err
 	}
+	owner := newOwner()
 	for l := range f.links {
-		l.ssh = f.ssh
+		l.ssh, l.owner, l.open = f.ssh, owner, f.open
 	}
 	return f, nil
+}
+
+// newOwner returns a name that no other fleet has.
+func newOwner() string {
+	b := make([]byte, 8)
+	_, _ = rand.Read(b) // it never fails: see crypto/rand
+	return hex.EncodeToString(b)
 }
 
 // connect makes the links of all stages.

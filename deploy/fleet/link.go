@@ -16,6 +16,7 @@ const (
 	statusTime   = 20 * time.Second
 	idleTime     = 30 * time.Minute // until an unlocked session that nobody uses is ended
 	lockPatience = 2 * time.Second  // a session that was lost may keep its lock for a moment
+	beatEvery    = host.Silence / 3 // a session that holds the lock must be heard
 )
 
 // link is the way to one root of one host. Whoever holds turn owns the fields below it.
@@ -25,11 +26,13 @@ type link struct {
 	addr, root  string
 	local       bool
 	ssh         *ssh
+	open        context.Context // the fleet's: what nobody waits for ends with it
+	owner       string          // of all epochs that this fleet uses
 
 	turn   chan struct{}
-	s      *session // nil = none
-	epoch  uint64   // that s holds the lock for; 0 = it holds none
-	idle   *time.Timer
+	s      *session    // nil = none
+	epoch  uint64      // that s holds the lock for; 0 = it holds none
+	wake   *time.Timer // what comes next when nobody uses s: a beat, or its end
 	closed bool
 }
 
@@ -37,6 +40,7 @@ type link struct {
 type lock struct {
 	epoch uint64 // 0 = no lock is needed
 	by    string
+	prove bool // have the host look for files that were changed since their side was sealed
 }
 
 var noLock lock // for requests that take nothing
@@ -77,30 +81,59 @@ func (l *link) take(ctx context.Context) error {
 		<-l.turn
 		return errors.New("the bot is shutting down")
 	}
-	if l.idle != nil {
-		l.idle.Stop()
-	}
+	l.stopWake()
 	return nil
 }
 
-// give ends the turn, and has an unlocked session end when nobody comes.
+// give ends the turn. When nobody comes, a session that holds the lock is heard,
+// and one that does not ends.
 func (l *link) give() {
-	if l.s != nil && l.epoch == 0 {
-		l.idle = time.AfterFunc(idleTime, func() {
-			select {
-			case l.turn <- struct{}{}:
-				l.drop()
-				<-l.turn
-			default: // somebody has come
-			}
-		})
+	switch {
+	case l.s != nil && l.epoch != 0:
+		l.wake = l.later(beatEvery, l.beat)
+	case l.s != nil:
+		l.wake = l.later(idleTime, l.drop)
 	}
 	<-l.turn
 }
 
+// later has do done in a turn of its own, unless somebody has come by then.
+func (l *link) later(d time.Duration, do func()) *time.Timer {
+	var t *time.Timer
+	t = time.AfterFunc(d, func() {
+		select {
+		case l.turn <- struct{}{}:
+			if l.wake != t { // somebody has come and gone
+				<-l.turn
+				return
+			}
+			do()
+			l.give()
+		default:
+		}
+	})
+	return t
+}
+
+// stopWake has nothing come next by itself.
+func (l *link) stopWake() {
+	if l.wake != nil {
+		l.wake.Stop()
+		l.wake = nil
+	}
+}
+
+// beat tells the host that its lock is still wanted. A session that does not
+// answer is lost: it is opened anew by whoever needs it.
+func (l *link) beat() {
+	ctx, cancel := context.WithTimeoutCause(l.open, confirmTime, lateError(confirmTime))
+	defer cancel()
+	_, _ = l.call(ctx, host.Request{Do: host.Status})
+}
+
 // try sends req over a session that holds what lk asks for.
 func (l *link) try(ctx context.Context, lk lock, req host.Request) (host.Response, error) {
-	if _, err := l.open(ctx); err != nil {
+	if _, err := l.dial(ctx); err != nil {
 		return host.Response{}, err
 	}
 	if lk.epoch != 0 && l.epoch != lk.epoch {
@@ -114,7 +147,23 @@ func (l *link) try(ctx context.Context, lk lock, req host.Request) (host.Respons
 
 // call sends one request; a session that is lost is gone.
 func (l *link) call(ctx context.Context, req host.Request) (host.Response, error) {
-	resp, err := l.s.call(ctx, req)
+	return l.callWith(ctx, req, nil)
+}
+
+// callWith is call of a request that body writes the Blob of; nil = it has none.
+func (l *link) callWith(ctx context.Context, req host.Request, body func(io.Writer) error) (host.Response, error) {
+	if d := answerTime(req.Do); d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, d, lateError(d))
+		defer cancel()
+	}
+	resp, err := l.s.call(ctx, req, body)
+	if err == nil {
+		if err = vet(&resp, l.drain); err != nil {
+			l.s.kill()
+			err = lostError{err}
+		}
+	}
 	if err != nil {
 		l.drop()
 	}
@@ -135,18 +184,15 @@ func (l *link) stream(ctx context.Context, lk lock, req host.Request, body func(
 		return host.Response{}, errLost
 	}
 	req.Epoch = lk.epoch
-	resp, err := l.s.stream(ctx, req, body)
-	switch {
-	case err != nil:
-		l.drop()
-	case resp.Err != "":
+	resp, err := l.callWith(ctx, req, body)
+	if err == nil && resp.Err != "" {
 		err = &refusal{resp}
 	}
 	return resp, err
 }
 
-// open has a session that has said hello; the answer is of now only when it was opened now.
-func (l *link) open(ctx context.Context) (host.Response, error) {
+// dial has a session that has said hello; the answer is of now only when it was opened now.
+func (l *link) dial(ctx context.Context) (host.Response, error) {
 	if l.s != nil {
 		return host.Response{}, nil
 	}
@@ -189,7 +235,7 @@ func (l *link) hello(ctx context.Context) (host.Response, error) {
 func (l *link) lock(ctx context.Context, lk lock) (host.Response, error) {
 	patience := time.Now().Add(lockPatience)
 	for {
-		resp, err := l.call(ctx, host.Request{Do: host.Lock, Epoch: lk.epoch, Stack: l.stack, By: lk.by})
+		resp, err := l.call(ctx, host.Request{Do: host.Lock, Epoch: lk.epoch, Owner: l.owner, Stack: l.stack, By: lk.by, Prove: lk.prove})
 		if err == nil && resp.Err == "" {
 			l.epoch = lk.epoch
 		}
@@ -202,27 +248,35 @@ func (l *link) lock(ctx context.Context, lk lock) (host.Response, error) {
 	}
 }
 
-// fence opens the session, reads where the host stands, and takes its lock,
-// unless the host has accepted a higher epoch: that is the caller's to judge.
-func (l *link) fence(ctx context.Context, lk lock) (deploy.Standing, error) {
+// fence opens the session, reads where the host stands, and takes its lock;
+// taken = it did not, since the host has accepted a higher epoch, or the same one
+// of another fleet: that is the caller's to judge.
+func (l *link) fence(ctx context.Context, lk lock) (s deploy.Standing, taken bool, err error) {
 	if err := l.take(ctx); err != nil {
-		return deploy.Standing{}, err
+		return deploy.Standing{}, false, err
 	}
 	defer l.give()
 	resp, err := l.greet(ctx)
-	switch {
-	case err != nil:
-		return deploy.Standing{}, err
-	case resp.Rsync == "":
-		return deploy.Standing{}, errors.New("rsync is missing there: install it (Debian: apt-get install rsync)")
-	case resp.Standing.Epoch > lk.epoch:
-		return resp.Standing, nil
+	if err != nil {
+		return deploy.Standing{}, false, err
+	}
+	if err := host.CheckRsync(resp.Rsync); err != nil {
+		return deploy.Standing{}, false, err
+	}
+	if gap := resp.Standing.Epoch - min(resp.Standing.Epoch, lk.epoch); gap > epochGap { // all rollouts to come would have to go beyond it, on every host
+		return deploy.Standing{}, false, fmt.Errorf("it says that it has accepted epoch %d, and this rollout has %d: there can't have been as many; look at %s/.pushtrain/epoch there", resp.Standing.Epoch, lk.epoch, l.root)
+	}
+	if resp.Standing.Epoch > lk.epoch {
+		return resp.Standing, true, nil // it would refuse the lock
 	}
 	resp, err = l.lock(ctx, lk)
-	if err == nil && resp.Err != "" {
+	switch {
+	case err == nil && resp.Code == host.Stale:
+		return resp.Standing, true, nil
+	case err == nil && resp.Err != "":
 		err = &refusal{resp}
 	}
-	return resp.Standing, err
+	return resp.Standing, false, err
 }
 
 // greet says hello over the session that there is, or over a new one.
@@ -232,7 +286,7 @@ func (l *link) greet(ctx context.Context) (host.Response, error) {
 			return resp, err
 		}
 	}
-	return l.open(ctx)
+	return l.dial(ctx)
 }
 
 // unlock gives the lock back, if the session that held it is still there.
@@ -278,9 +332,7 @@ func (l *link) drop() {
 func (l *link) close() {
 	l.turn <- struct{}{}
 	l.closed = true
-	if l.idle != nil {
-		l.idle.Stop()
-	}
+	l.stopWake()
 	l.drop()
 	<-l.turn
 }

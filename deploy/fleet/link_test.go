@@ -17,6 +17,7 @@ func TestIdle(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		l.open = t.Context()
 		defer l.close()
 		there := func() bool {
 			synctest.Wait()
@@ -41,7 +42,7 @@ func TestIdle(t *testing.T) {
 		if there() {
 			t.Error("the session stays for ever")
 		}
-		if _, err := l.fence(t.Context(), lock{epoch: 3, by: "alice"}); err != nil {
+		if _, _, err := l.fence(t.Context(), lock{epoch: 3, by: "alice"}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(3 * idleTime)
@@ -58,6 +59,52 @@ func TestIdle(t *testing.T) {
 	})
 }
 
+// TestBeat: a lock is kept by nothing but the beat, and it is lost with it.
+func TestBeat(t *testing.T) {
+	root := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		way := func() *link {
+			l, err := Host{Name: "a", Local: true}.link(Stack{Name: "web", Root: root})
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.open = t.Context()
+			return l
+		}
+		a, b := way(), way()
+		defer a.close()
+		defer b.close()
+		if _, _, err := a.fence(t.Context(), lock{epoch: 1, by: "alice"}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		var no *refusal
+		if _, _, err := b.fence(t.Context(), lock{epoch: 2}); !errors.As(err, &no) || no.Code != host.Locked {
+			t.Errorf("the lock of a link that is heard: %v", err)
+		}
+		if err := a.take(t.Context()); err != nil { // a bot that hangs
+			t.Fatal(err)
+		}
+		began := time.Now()
+		for {
+			_, _, err := b.fence(t.Context(), lock{epoch: 2})
+			if err == nil {
+				break
+			}
+			if !errors.As(err, &no) || no.Code != host.Locked || time.Since(began) > 20*time.Second {
+				t.Fatalf("after %s: %v", time.Since(began), err)
+			}
+		}
+		if took := time.Since(began); took < host.Silence-beatEvery {
+			t.Errorf("the lock was lost after %s", took)
+		}
+		a.give()
+		if _, err := a.ask(t.Context(), lock{epoch: 1}, host.Request{Do: host.Status}); !errors.As(err, &no) || no.Code != host.Stale {
+			t.Errorf("the bot that hung goes on: %v", err)
+		}
+	})
+}
+
 // TestStale: a host that has accepted a higher epoch refuses a lower one, and
 // says so at the fence without giving its lock.
 func TestStale(t *testing.T) {
@@ -67,25 +114,37 @@ func TestStale(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		l.open = t.Context()
 		t.Cleanup(l.close)
 		return l
 	}
 	newer, older := way(), way()
-	if _, err := newer.fence(t.Context(), lock{epoch: 7}); err != nil {
+	newer.owner = "a1"
+	if _, _, err := newer.fence(t.Context(), lock{epoch: 7}); err != nil {
 		t.Fatal(err)
 	}
 	if err := newer.unlock(t.Context(), 7); err != nil {
 		t.Fatal(err)
 	}
-	standing, err := older.fence(t.Context(), lock{epoch: 6})
-	if err != nil || standing.Epoch != 7 || older.epoch != 0 {
-		t.Errorf("fence = %+v, %v, holds epoch %d", standing, err, older.epoch)
+	standing, taken, err := older.fence(t.Context(), lock{epoch: 6})
+	if err != nil || standing.Epoch != 7 || older.epoch != 0 || !taken {
+		t.Errorf("fence = %+v, taken %v, %v, holds epoch %d", standing, taken, err, older.epoch)
 	}
 	var no *refusal
 	if _, err := older.ask(t.Context(), lock{epoch: 6}, host.Request{Do: host.Status}); !errors.As(err, &no) || no.Code != host.Stale {
 		t.Errorf("a lower epoch is answered with %v", err)
 	}
-	if _, err := newer.fence(t.Context(), lock{epoch: 8}); err != nil {
+	if _, _, err := newer.fence(t.Context(), lock{epoch: 8}); err != nil {
 		t.Errorf("fence of the next rollout over the same session: %v", err)
+	}
+	if err := newer.unlock(t.Context(), 8); err != nil {
+		t.Fatal(err)
+	}
+	standing, taken, err = older.fence(t.Context(), lock{epoch: 8}) // another pushtrain counts alike
+	if err != nil || standing.Epoch != 8 || older.epoch != 0 || !taken {
+		t.Errorf("fence of an epoch that another has used = %+v, taken %v, %v, holds epoch %d", standing, taken, err, older.epoch)
+	}
+	if _, taken, err := newer.fence(t.Context(), lock{epoch: 8}); err != nil || taken {
+		t.Errorf("fence of one's own epoch: taken %v, %v", taken, err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"unicode"
 )
 
 // This file says in one line what went wrong, and what to do, where ssh and
@@ -49,15 +50,30 @@ func last(text string) string {
 
 // tail keeps the end of what is written to it, printable. Any goroutine may use it.
 type tail struct {
-	mu  sync.Mutex
-	buf []byte
+	mu    sync.Mutex
+	buf   []byte
+	n     int64  // bytes written
+	flood func() // called when they are more than floodMax; nil = nobody minds
 }
 
-const tailMax = 4 << 10
+const (
+	tailMax  = 4 << 10
+	floodMax = 1 << 20 // no session has as much to complain about
+)
+
+// flooded reports whether more was written than anybody reads.
+func (t *tail) flooded() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.n > floodMax
+}
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.n += int64(len(p)); t.n > floodMax && t.flood != nil {
+		t.flood()
+	}
 	t.buf = append(t.buf, p[max(0, len(p)-tailMax):]...)
 	t.buf = t.buf[max(0, len(t.buf)-tailMax):]
 	return len(p), nil
@@ -67,10 +83,10 @@ func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f {
-			return -1
+		if unicode.IsPrint(r) || r == '\n' || r == '\t' {
+			return r
 		}
-		return r
+		return -1
 	}, strings.ReplaceAll(string(t.buf), "\r", "\n"))
 }
 

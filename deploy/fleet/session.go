@@ -49,13 +49,10 @@ func (e lostError) Unwrap() error { return e.error }
 
 // call sends a request and returns its answer, whatever it says. Its error is a
 // lostError, and the session is over then. The end of ctx ends the session.
-func (s *session) call(ctx context.Context, req host.Request) (host.Response, error) {
-	return s.stream(ctx, req, nil)
-}
-
-// stream is call of a request that body writes the Blob of; nil = it has none.
-// With a Blob, a host that takes no byte and says nothing for stallTime is lost.
-func (s *session) stream(ctx context.Context, req host.Request, body func(io.Writer) error) (host.Response, error) {
+//
+// body writes the request's Blob; nil = it has none. With one, a host that takes
+// no byte and says nothing for stallTime is lost.
+func (s *session) call(ctx context.Context, req host.Request, body func(io.Writer) error) (host.Response, error) {
 	alive := func() {}
 	if body != nil {
 		var cancel context.CancelCauseFunc

@@ -105,7 +105,7 @@ func (c *ssh) dial(ctx context.Context, addr, root string) (*session, error) {
 
 	life, kill := context.WithCancel(context.Background())
 	cmd := process(life, "ssh", args...)
-	var stderr tail
+	stderr := tail{flood: kill}
 	cmd.Stderr = &stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -127,7 +127,10 @@ func (c *ssh) dial(ctx context.Context, addr, root string) (*session, error) {
 		patience.Stop()
 		kill()
 		_ = os.Remove(control) // ssh has done so, unless it was killed
-		if err == nil {
+		switch {
+		case stderr.flooded():
+			return fmt.Errorf("it said more than %d bytes on stderr", floodMax)
+		case err == nil:
 			return nil
 		}
 		return &sshError{addr: addr, exit: cmd.ProcessState.ExitCode(), said: stderr.String()}

@@ -5,7 +5,7 @@
 //	ROOT/yin  ROOT/yang     the two sides
 //	ROOT/current            link to one of them: the live side
 //	ROOT/.pushtrain/        what the host keeps:
-//	    epoch               the highest epoch that it has accepted
+//	    epoch               the highest epoch that it has accepted, and whose it is
 //	    lock                flock(2), held by a session; its text says for whom
 //	    yin.seal yang.seal  the release that a side held whole; without it the side is dirty
 //	    yin.stamps …        what it held then, and how its files looked: what was not written since is not read again
@@ -18,7 +18,8 @@
 // from a release that it has sealed there, or from nothing, to another one; from
 // anything else, rsync does. What
 // its answers say is on disk before they are given. A session that ends, however
-// it ends, gives its lock back, and leaves a side that was being filled dirty.
+// it ends, gives its lock back, and leaves a side that was being filled dirty. One
+// that holds the lock and is not heard for [Silence] is ended.
 //
 // The caller owes it: an end of the input when the session is over (the end of
 // the context stops the request under way, not a wait for the next), a reader for

@@ -32,12 +32,12 @@ func small(t *testing.T) string {
 // On a full disk nothing is filled or sealed, and a rollback goes through.
 func TestFullDisk(t *testing.T) {
 	need(t, "rsync")
-	root := small(t)
+	root := filepath.Join(small(t), "web")
 	one := newTree(t, "1", map[string]string{"a": "1"})
 	two := newTree(t, "2", map[string]string{"a": "2"})
 	p := dial(t, root)
 	p.must(Request{Do: Hello})
-	p.must(Request{Do: Lock, Stack: "web", By: "alice"})
+	p.must(Request{Do: Lock, Stack: "web", By: "alice", Owner: "a1"})
 	p.ship(root, "", deploy.Yin, one)
 	p.ship(root, deploy.Yin, deploy.Yang, two)
 	p.hangUp()
@@ -57,7 +57,7 @@ func TestFullDisk(t *testing.T) {
 	p = dial(t, root)
 	p.epoch = 2
 	p.must(Request{Do: Hello})
-	if st := p.must(Request{Do: Lock, Stack: "web", By: "alice"}).Standing; st.Epoch != 2 {
+	if st := p.must(Request{Do: Lock, Stack: "web", By: "alice", Owner: "0123456789abcdef"}).Standing; st.Epoch != 2 {
 		t.Errorf("standing = %+v", st)
 	}
 	if st := p.must(flip(deploy.Yang, deploy.Yin, one)).Standing; st.Live != deploy.Yin {

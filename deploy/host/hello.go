@@ -16,13 +16,7 @@ func (s *session) hello(ctx context.Context, req Request, resp *Response) error 
 	s.drain = req.Drain
 	resp.Version = Version
 	resp.Hostname = hostname()
-	if _, err := exec.LookPath("rsync"); err != nil {
-		return nil
-	}
-	if s.rsync == "" { // it is started once a session: a rollback is to be quick
-		s.rsync = rsyncVersion(ctx)
-	}
-	resp.Rsync = s.rsync
+	resp.Rsync = s.rsyncVersion(ctx)
 	return nil
 }
 
@@ -33,6 +27,18 @@ func hostname() string {
 		return "this host"
 	}
 	return name
+}
+
+// rsyncVersion is what rsyncVersion found when this session first asked while
+// rsync is there: a rollback must not wait for a program on each host.
+func (s *session) rsyncVersion(ctx context.Context) string {
+	if _, err := exec.LookPath("rsync"); err != nil {
+		return ""
+	}
+	if s.rsync == "" {
+		s.rsync = rsyncVersion(ctx)
+	}
+	return s.rsync
 }
 
 // rsyncVersion returns rsync's version, "" = there is no rsync that runs.

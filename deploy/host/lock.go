@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -20,11 +21,14 @@ type holder struct {
 
 // takeLock takes the lock, or keeps it, for the request's epoch. When it
 // refuses, nothing is held that was not held before.
-func (s *session) takeLock(req Request) (err error) {
+func (s *session) takeLock(ctx context.Context, req Request) (err error) {
 	if req.Epoch == 0 {
 		return refuse(Bad, "lock for no epoch")
 	}
-	if err := s.fresh(req.Epoch); err != nil {
+	if !isOwner(req.Owner) {
+		return refuse(Bad, "owner %q is not up to %d hex digits", req.Owner, ownerMax)
+	}
+	if err := s.ours(req.Epoch, req.Owner); err != nil {
 		return err
 	}
 	if s.lock == nil {
@@ -42,14 +46,19 @@ func (s *session) takeLock(req Request) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := s.noWriter(standing.Live.Other()); err != nil {
+	if err := s.ours(req.Epoch, req.Owner); err != nil {
 		return err
 	}
-	if req.Epoch < standing.Epoch {
-		return s.fresh(req.Epoch)
+	if err := s.endWriters(standing.Live); err != nil {
+		return err
 	}
 	if req.Epoch > standing.Epoch {
-		if err := s.accept(req.Epoch); err != nil {
+		if err := s.accept(req.Epoch, req.Owner); err != nil {
+			return err
+		}
+	}
+	if req.Prove {
+		if err := s.reprove(ctx, standing); err != nil {
 			return err
 		}
 	}

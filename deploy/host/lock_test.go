@@ -1,10 +1,7 @@
 package host
 
 import (
-	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"pushtrain/deploy"
@@ -36,6 +33,31 @@ func TestLockIsOfOneSession(t *testing.T) {
 	b.hangUp()
 	a.must(Request{Do: Lock})
 	a.refused(Request{Do: Lock, Epoch: 1}, Stale, "accepted 6")
+}
+
+// Two who count alike must not both act under one number.
+func TestEpochHasOneOwner(t *testing.T) {
+	root := t.TempDir()
+	put(t, root, map[string]string{state + "/epoch": "00000000000000000004\n"}) // of a host that kept no owner
+	a, b := dial(t, root), dial(t, root)
+	a.epoch, b.epoch = 4, 4
+	a.refused(Request{Do: Lock, Owner: "a1"}, Stale, "epoch 4 was used by another pushtrain")
+	a.must(Request{Do: Lock})
+	a.refused(Request{Do: Lock, Epoch: 5, Owner: "A man"}, Bad, "not up to 16 hex digits")
+	a.refused(Request{Do: Lock, Epoch: 5, Owner: "0123456789abcdef0"}, Bad, "not up to 16 hex digits")
+	a.epoch, b.epoch = 5, 5
+	a.must(Request{Do: Lock, Owner: "0123456789abcdef"})
+	b.refused(Request{Do: Lock, Owner: "b2"}, Stale, "another pushtrain") // sooner than that it is locked: waiting is no help
+	a.must(Request{Do: Lock, Owner: "0123456789abcdef"})
+	a.hangUp()
+	if resp := b.refused(Request{Do: Lock, Owner: "b2"}, Stale, "another pushtrain"); resp.Standing.Epoch != 5 {
+		t.Errorf("standing = %+v", resp.Standing)
+	}
+	b.refused(Request{Do: Lock}, Stale, "another pushtrain")
+	b.must(Request{Do: Lock, Epoch: 6, Owner: "b2"})
+	c := dial(t, root)
+	c.epoch = 5
+	c.refused(Request{Do: Lock, Owner: "0123456789abcdef"}, Stale, "epoch 5 is over")
 }
 
 func TestLockNeedsAnEpoch(t *testing.T) {
@@ -70,36 +92,4 @@ func TestLockIsNotKeptWhenRefused(t *testing.T) {
 	if st := b.must(Request{Do: Lock}).Standing; st.Live != deploy.Yin {
 		t.Errorf("standing = %+v", st)
 	}
-}
-
-func TestLockWaitsForAnOldWriter(t *testing.T) {
-	need(t, "sleep")
-	sleep, err := exec.LookPath("sleep")
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := t.TempDir()
-	put(t, root, map[string]string{"yang/a": "half"})
-	if err := os.Symlink("yin", filepath.Join(root, current)); err != nil {
-		t.Fatal(err)
-	}
-	rsync := filepath.Join(t.TempDir(), "rsync")
-	if err := os.Symlink(sleep, rsync); err != nil {
-		t.Fatal(err)
-	}
-	writer := exec.Command(rsync, "60")
-	writer.Dir = filepath.Join(root, "yang")
-	if err := writer.Start(); err != nil {
-		t.Fatal(err)
-	}
-	a, b := dial(t, root), dial(t, root)
-	resp := a.refused(Request{Do: Lock}, Locked, "an rsync of an earlier rollout is still at work in ")
-	if !strings.Contains(resp.Err, "/yang: ") {
-		t.Errorf("refusal = %q", resp.Err)
-	}
-	if err := writer.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = writer.Wait() // it was killed
-	b.must(Request{Do: Lock})
 }

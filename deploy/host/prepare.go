@@ -32,7 +32,13 @@ func (s *session) prepare(ctx context.Context, req Request, resp *Response) erro
 	if _, err := exec.LookPath("rsync"); err != nil {
 		return refuse(NoRsync, "rsync is missing on %s: apt-get install rsync", hostname())
 	}
+	if err := CheckRsync(s.rsyncVersion(ctx)); err != nil {
+		return refuse(NoRsync, "%s: %v", hostname(), err)
+	}
 	if resp.Free, err = s.room(ctx, req.Side, req.Need); err != nil {
+		return err
+	}
+	if err := s.endWriters(st.Live); err != nil {
 		return err
 	}
 	if s.filling, err = s.begin(req.Side, st.Sides[req.Side], req.Seal); err != nil {

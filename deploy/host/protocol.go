@@ -7,7 +7,7 @@ import (
 )
 
 // Version is the protocol's. A session whose Hello does not answer it is not used.
-const Version = 1
+const Version = 2
 
 // Request is one line of JSON to `pushtrain host`, and Blob bytes behind it.
 // Exactly one Response with the same N comes back for each, in order; before it
@@ -18,14 +18,15 @@ type Request struct {
 	Epoch uint64           `json:",omitempty"` // every verb but Hello and Status carries it; one that is lower than the host's is refused for good
 	Stack string           `json:",omitempty"` // Lock: for the message of who holds it
 	By    string           `json:",omitempty"` // Lock: likewise
-	Owner string           `json:",omitempty"` // Lock: who uses the epoch; the same epoch of another one is refused
+	Owner string           `json:",omitempty"` // Lock: who uses the epoch, up to 16 hex digits; the same epoch of another one is refused
 	Prove bool             `json:",omitempty"` // Lock: a side with a file that was changed since it was sealed is sealed no more
-	Side  deploy.Side      `json:",omitempty"` // Prepare, Seal, Flip: the side to fill, seal, flip to
+	Side  deploy.Side      `json:",omitempty"` // Prepare, Seal, Flip: the side to fill, seal, flip to; After: the one that must be live
 	From  deploy.Side      `json:",omitempty"` // Flip: the side that must be live now; "" = there is no link yet
 	Seal  deploy.Seal      `json:",omitzero"`  // Prepare: what is coming; Seal: what it must be; Flip: what it must be sealed with
 	Drain time.Duration    `json:",omitempty"` // Hello: how long a side may have readers after it was left
 	Tree  *deploy.Manifest `json:",omitempty"` // Seal: the manifest that the side must equal; nil = the one that Fill brought
 	Need  Need             `json:",omitzero"`  // Prepare: room that the side needs
+	Argv  []string         `json:",omitempty"` // After: the command, run without a shell
 	Blob  int64            `json:",omitempty"` // Fill, Files: so many bytes follow the line
 }
 
@@ -41,11 +42,12 @@ type Verb string
 const (
 	Hello   Verb = "hello"   // who are you: Version, tools, Standing. Takes nothing
 	Lock    Verb = "lock"    // takes the root's lock for Epoch and keeps Epoch on disk; held until Unlock or the session's end
-	Prepare Verb = "prepare" // checks that Side is idle, drained and has room, and marks it dirty. Answers Ready when it is sealed with Seal already
+	Prepare Verb = "prepare" // checks that Side is idle, drained and has room, and ends the rsyncs in it and marks it dirty. Answers Ready when it is sealed with Seal already
 	Fill    Verb = "fill"    // after a Prepare that answered Fill: makes Side into the release in Blob, but for the files that it answers as Want
 	Files   Verb = "files"   // writes the files of Want: Blob is their contents, one behind the other
 	Seal    Verb = "seal"    // hashes Side against Tree; seals it, with fsync, when they are equal
 	Flip    Verb = "flip"    // compare-and-swap of the link, read back
+	After   Verb = "after"   // runs Argv in ROOT, if Side is live; may be asked more than once
 	Status  Verb = "status"  // Standing
 	Unlock  Verb = "unlock"
 )
@@ -65,24 +67,28 @@ type Response struct {
 	Want     []byte          `json:",omitempty"` // Fill: a bit for each entry of the manifest, the lowest first; set = send its contents
 	Diff     []string        `json:",omitempty"` // Seal: the first paths that differ, at most 10, each with what differs
 	Free     Need            `json:",omitzero"`  // Prepare: room that there is
+	Said     []string        `json:",omitempty"` // After: the last lines of what the command said
 }
 
 // Code is the kind of a refusal, for the caller's next step.
 type Code string
 
 const (
-	Stale    Code = "stale"    // Epoch is lower than one that the host has accepted
+	Stale    Code = "stale"    // Epoch is lower than one that the host has accepted; Lock: or it is that one, and another Owner's
 	Locked   Code = "locked"   // another session holds the lock
 	NotLock  Code = "nolock"   // the verb needs the lock
+	BadRoot  Code = "badroot"  // Hello, Lock: ROOT is no folder that anybody can have meant
 	Plain    Code = "plain"    // ROOT/current is not a link
+	Writing  Code = "writing"  // an rsync that is not the caller's is at work in the side
 	Draining Code = "draining" // Standing.Drain says for how long
 	Full     Code = "full"     // not enough room, before or while it is filled
-	NoRsync  Code = "norsync"  // rsync is missing
+	NoRsync  Code = "norsync"  // rsync is missing, or too old
 	Differs  Code = "differs"  // the side is not the manifest
 	Doubt    Code = "doubt"    // Fill, Files: what the side holds is not known well enough
 	Unsealed Code = "unsealed" // Flip: the side is not sealed with what was named
 	Moved    Code = "moved"    // Flip: the link is on neither From nor Side
 	LiveSide Code = "live"     // Prepare, Seal: the side is the live one
+	Failed   Code = "failed"   // After: the command did not do its work
 	Broken   Code = "broken"   // the file system said no; Err has what
 	Bad      Code = "bad"      // the request makes no sense
 )

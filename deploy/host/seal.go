@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -26,6 +25,9 @@ func (s *session) seal(ctx context.Context, req Request, resp *Response) error {
 		return err
 	}
 	if _, err := s.idle(req.Side); err != nil {
+		return err
+	}
+	if err := s.noWriter(req.Side); err != nil {
 		return err
 	}
 	s.filling = nil // one that is not proved is not known
@@ -70,12 +72,7 @@ func (s *session) prove(ctx context.Context, req Request, want record, resp *Res
 	if !there {
 		return refuse(Differs, "%s/%s does not exist: it was never filled", s.path, req.Side)
 	}
-	dir, err := s.root.OpenRoot(string(req.Side))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	got, stamps, err := release.ScanKnown(ctx, dir, want.known)
+	got, stamps, err := s.look(ctx, req.Side, want.known)
 	var odd *release.RefusedError
 	switch {
 	case errors.As(err, &odd):
@@ -91,13 +88,13 @@ func (s *session) prove(ctx context.Context, req Request, want record, resp *Res
 	if err := s.remember(req.Side, record{got, stamps}); err != nil {
 		return err
 	}
-	return syncFS(dir)
+	return s.syncFS(req.Side)
 }
 
-// syncFS has everything on dir's file system written to disk: after rsync, one
+// syncFS has everything on the side's file system written to disk: after rsync, one
 // call instead of one for each file.
-func syncFS(dir *os.Root) error {
-	d, err := dir.Open(".")
+func (s *session) syncFS(side deploy.Side) error {
+	d, err := s.root.Open(string(side))
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -29,8 +28,11 @@ const (
 )
 
 // Serve answers the requests of one session about root, an absolute path, from in
-// to out until in ends. It gives the lock back in any case. Its error is that of
-// in, out or ctx; a request that is refused is an answer.
+// to out until in ends, or until a session that holds the lock has not been heard
+// for [Silence]. It gives the lock back in any case. Its error is that of in, out
+// or ctx, or [ErrSilent]; a request that is refused is an answer.
+//
+// When it returns, a read of in may still be under way: the caller ends it.
 func Serve(ctx context.Context, root string, in io.Reader, out io.Writer) error {
 	root = filepath.Clean(root)
 	if !filepath.IsAbs(root) || root == "/" {
@@ -44,43 +46,23 @@ func Serve(ctx context.Context, root string, in io.Reader, out io.Writer) error 
 // serve is Serve with lines of limit bytes at most.
 func (s *session) serve(ctx context.Context, in io.Reader, out io.Writer, limit int) error {
 	s.out = out
-	r := bufio.NewReaderSize(in, maxSmall)
+	heard := listen(in, limit)
+	defer heard.stop()
 	for ctx.Err() == nil {
-		line, err := readLine(r, limit)
+		line, err := heard.next(s.lock != nil)
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, errTooLong):
 			err = errors.Join(err, send(out, refused(Response{}, refuse(Bad, "%v", err))))
 		case err == nil:
-			err = send(out, s.answer(ctx, line, r))
+			err = send(out, s.answer(ctx, line, heard))
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return context.Cause(ctx)
-}
-
-// errTooLong is what the session ends with: there is no way to the next line.
-var errTooLong = errors.New("read request: a line that is too long")
-
-// readLine returns the next line, of limit bytes at most, without its end. What stands behind the last
-// end was cut off on the way: it is no request.
-func readLine(r *bufio.Reader, limit int) ([]byte, error) {
-	var line []byte
-	for {
-		part, err := r.ReadSlice('\n')
-		line = append(line, part...)
-		switch {
-		case len(line) > limit:
-			return nil, errTooLong
-		case err == nil:
-			return line[:len(line)-1], nil
-		case !errors.Is(err, bufio.ErrBufferFull):
-			return nil, fmt.Errorf("read request: %w", err)
-		}
-	}
 }
 
 func send(out io.Writer, resp Response) error {
@@ -166,6 +148,11 @@ func (s *session) answer(ctx context.Context, line []byte, in io.Reader) Respons
 
 // do carries out req.
 func (s *session) do(ctx context.Context, req Request, body io.Reader, resp *Response) error {
+	if req.Do == Hello || req.Do == Lock {
+		if err := s.guard(); err != nil {
+			return err
+		}
+	}
 	if err := s.open(req.Do == Lock && req.Epoch > 0); err != nil {
 		return err
 	}
@@ -175,13 +162,15 @@ func (s *session) do(ctx context.Context, req Request, body io.Reader, resp *Res
 	case Status:
 		return nil
 	case Lock:
-		return s.takeLock(req)
+		return s.takeLock(ctx, req)
 	case Unlock:
 		if err := s.fresh(req.Epoch); err != nil {
 			return err
 		}
 		s.unlock()
 		return nil
+	case After:
+		return s.after(ctx, req, resp)
 	case Prepare, Fill, Files, Seal, Flip:
 		if err := s.may(req); err != nil {
 			return err

@@ -21,7 +21,7 @@ func (s *session) standing() (deploy.Standing, error) {
 		return st, nil
 	}
 	var err error
-	if st.Epoch, err = s.accepted(); err != nil {
+	if st.Epoch, _, err = s.accepted(); err != nil {
 		return st, err
 	}
 	st.Sides = make(map[deploy.Side]deploy.Seal)

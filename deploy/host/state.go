@@ -92,29 +92,38 @@ func (s *session) syncDir(name string) error {
 	return d.Sync()
 }
 
-// accepted returns the highest epoch that the host has accepted, 0 = none.
-func (s *session) accepted() (uint64, error) {
+// accepted returns the highest epoch that the host has accepted, 0 = none, and for
+// whom; "" = it was not said, as in the files of a host that did not keep it.
+func (s *session) accepted() (epoch uint64, owner string, err error) {
 	if s.root == nil {
-		return 0, nil
+		return 0, "", nil
 	}
 	b, err := s.root.ReadFile(state + "/epoch")
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+		return 0, "", nil
 	}
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
-	n, err := strconv.ParseUint(strings.TrimSuffix(string(b), "\n"), 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%s/%s/epoch is damaged: write the number of the last rollout into it", s.path, state)
+	number, owner, _ := strings.Cut(strings.TrimSuffix(string(b), "\n"), " ")
+	if epoch, err = strconv.ParseUint(number, 10, 64); err != nil {
+		return 0, "", fmt.Errorf("%s/%s/epoch is damaged: write the number of the last rollout into it", s.path, state)
 	}
-	return n, nil
+	return epoch, strings.TrimRight(owner, " "), nil
 }
 
-// accept keeps epoch. It has one width, so that on a full disk, where a rollback
-// must go through, it is written over the old one: 21 bytes of one sector.
-func (s *session) accept(epoch uint64) error {
-	b := fmt.Appendf(nil, "%020d\n", epoch)
+// ownerMax is how long an owner's name may be.
+const ownerMax = 16
+
+// isOwner reports whether name can be kept as an owner's: hex, or nothing.
+func isOwner(name string) bool {
+	return len(name) <= ownerMax && strings.Trim(name, "0123456789abcdef") == ""
+}
+
+// accept keeps epoch and owner. They have one width, so that on a full disk, where
+// a rollback must go through, they are written over the old ones: 38 bytes of one sector.
+func (s *session) accept(epoch uint64, owner string) error {
+	b := fmt.Appendf(nil, "%020d %-*s\n", epoch, ownerMax, owner)
 	err := s.write("epoch", b)
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		if s.writeFile(state+"/epoch", 0, b, (*os.File).Sync) == nil {
@@ -126,9 +135,24 @@ func (s *session) accept(epoch uint64) error {
 
 // fresh refuses an epoch that is lower than one the host has accepted.
 func (s *session) fresh(epoch uint64) error {
-	accepted, err := s.accepted()
+	accepted, _, err := s.accepted()
 	if err == nil && epoch < accepted {
 		err = refuse(Stale, "epoch %d is over: the host has accepted %d", epoch, accepted)
 	}
 	return err
+}
+
+// ours is fresh that also refuses an epoch that somebody else has used: two who
+// count alike, from copies of one journal, must not both act under one number.
+func (s *session) ours(epoch uint64, owner string) error {
+	accepted, by, err := s.accepted()
+	switch {
+	case err != nil:
+		return err
+	case epoch < accepted:
+		return s.fresh(epoch)
+	case epoch == accepted && owner != by:
+		return refuse(Stale, "epoch %d was used by another pushtrain", epoch)
+	}
+	return nil
 }

@@ -58,6 +58,11 @@ func (s *Store) Build(ctx context.Context, ref string, out Out) (deploy.Release,
 	if err := m.Check(); err != nil {
 		return deploy.Release{}, fmt.Errorf("scan %s: %w", s.src.Tree, err)
 	}
+	if s.src.NoTwins {
+		if err := m.CaseTwins(); err != nil {
+			return deploy.Release{}, fmt.Errorf("scan %s: %w", s.src.Tree, err)
+		}
+	}
 	if m.Files() == 0 {
 		return deploy.Release{}, fmt.Errorf("the build left no file in %s: check source.build and source.tree", s.src.Tree)
 	}

@@ -110,6 +110,14 @@ func TestBuildSaysWhatFailed(t *testing.T) {
 	if err := build(Source{Build: []string{"ln", "-s", "/etc", "dist"}, Tree: "dist"}); err == nil {
 		t.Error("a tree outside of the checkout was taken")
 	}
+	twins := Source{Build: []string{"sh", "-c", "mkdir dist && touch dist/Readme dist/README"}, Tree: "dist"}
+	if err := build(twins); err != nil {
+		t.Errorf("paths that differ in nothing but case: %v", err)
+	}
+	twins.NoTwins = true
+	if err := build(twins); err == nil || !strings.Contains(err.Error(), "nothing but case: README and Readme") {
+		t.Errorf("paths that differ in nothing but case, which are refused: %v", err)
+	}
 	if err := build(Source{}); err == nil || !strings.Contains(err.Error(), `"no\x1bname": link to /etc/passwd is absolute`) {
 		t.Errorf("link out: %v", err)
 	}

@@ -52,4 +52,9 @@ func (s *scanner) keep(p string, stamp Stamp, sum string) {
 	s.stamps[p] = stamp
 }
 
-func changed(p string) error { return fmt.Errorf("%s: changed while it was read", clean(p)) }
+// ChangedError is a path that changed under a scan's hands.
+type ChangedError struct{ Path string }
+
+func (e *ChangedError) Error() string { return clean(e.Path) + ": changed while it was read" }
+
+func changed(p string) error { return &ChangedError{p} }

@@ -28,6 +28,11 @@ func (s *Store) Run(ctx context.Context, id string, argv, env []string, out Out)
 	return command{argv: argv, dir: s.work(id), env: append(about(id, r.Commit), env...), out: out}.run(ctx)
 }
 
+// Exec runs argv in a folder of this machine that is of no release, as Run does.
+func Exec(ctx context.Context, argv []string, dir string, env []string, out Out) error {
+	return command{argv: argv, dir: dir, env: env, out: out}.run(ctx)
+}
+
 // ensure makes the checkout of r if it is not there whole.
 func (s *Store) ensure(ctx context.Context, r deploy.Release, out Out) error {
 	s.mu.Lock()

@@ -28,7 +28,7 @@ func (e *RefusedError) Error() string {
 // Scan returns the manifest of the folder dir as it is now. It follows no link
 // but dir itself, hashes as many files at a time as Go runs threads, and refuses
 // what a Manifest can't say with a [*RefusedError]. A file that changes under
-// its hands is an error.
+// its hands is a [*ChangedError].
 func Scan(ctx context.Context, dir string) (deploy.Manifest, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {

@@ -10,10 +10,11 @@ import (
 
 // Source is where a stack's releases come from.
 type Source struct {
-	Repo   string   // any URL or path that git fetches from; a relative path is taken from the working folder
-	Branch string   // what is built when no ref is named
-	Build  []string // argv, run in the checkout; empty = nothing to build
-	Tree   string   // the folder of the checkout that is the release; "" or "." = all of it, but for .git at its top
+	Repo    string   // any URL or path that git fetches from; a relative path is taken from the working folder
+	Branch  string   // what is built when no ref is named
+	Build   []string // argv, run in the checkout; empty = nothing to build
+	NoTwins bool     // paths that differ in nothing but case are refused
+	Tree    string   // the folder of the checkout that is the release; "" or "." = all of it, but for .git at its top
 }
 
 // check reports why s can't be built from, and returns it with Tree made clean.

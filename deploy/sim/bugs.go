@@ -29,6 +29,7 @@ var Bugs = []Bug{
 	"prepares the live side",
 	"the live side is filled",
 	"does not verify",
+	"flips without a seal",
 	"flips to the other side",
 	"ships something else",
 	"goes on without a pull",
@@ -94,12 +95,12 @@ func (b *bot) wrong(book deploy.Book, in deploy.Input) (deploy.Book, []deploy.Ef
 			in.Event = confirmedAs(before, e.Host)
 		}
 	case deploy.Prepared:
-		if b.w.bug == "does not verify" {
+		if b.w.bug == "does not verify" || b.w.bug == "flips without a seal" {
 			next, _, err := book.Apply(in)
 			if err != nil {
 				return next, nil, err
 			}
-			in.Event, book = deploy.Verified{Host: e.Host}, next
+			in.Event, book = deploy.Verified(e), next
 		}
 	case deploy.Fenced:
 		if b.w.bug == "believes the last rollout's standing" {

@@ -193,7 +193,7 @@ func (w *world) flipped(r *root, s *session, req host.Request) {
 	for key, t := range w.rollouts {
 		if o, ok := s.b.kept.Open[key.id]; ok && key.bot == s.b.n && o.Stack == r.stack && o.Epoch == req.Epoch {
 			t.landed[r] = true
-			if o.Release.ID != req.Seal.Release && t.before[r] != "" && req.Seal.Release != t.before[r] && !w.excused(r, o) {
+			if !t.forgotten && o.Release.ID != req.Seal.Release && t.before[r] != "" && req.Seal.Release != t.before[r] && !w.excused(r, o) {
 				w.broken("I15", "%s goes back to %s; it served %s", r.m.name, req.Seal.Release, t.before[r])
 			}
 		}

@@ -16,6 +16,7 @@ type effect struct {
 	cancelled bool
 	over      bool
 	cancel    func()
+	asking    *session // it waits for an answer of; nil = of none
 }
 
 // answer gives the effect's one answer to its bot.
@@ -44,6 +45,9 @@ func (x *effect) callOff() {
 		return
 	}
 	x.cancelled = true
+	if x.asking != nil { // the end of a request's context ends its session, and with it the lock
+		x.asking.drop()
+	}
 	if x.cancel != nil {
 		x.cancel()
 	}

@@ -187,7 +187,9 @@ func (x *effect) ask(r *root, epoch uint64, req host.Request, limit time.Duratio
 			then(nil)
 		}
 		send := func(s *session) {
+			x.asking = s
 			s.call(req, limit, func(resp *host.Response) {
+				x.asking = nil
 				if resp == nil {
 					lost()
 					return
@@ -204,7 +206,9 @@ func (x *effect) ask(r *root, epoch uint64, req host.Request, limit time.Duratio
 				send(s)
 				return
 			}
+			x.asking = s
 			s.call(host.Request{Do: host.Lock, Epoch: epoch, By: x.r.By, Prove: prove}, limit, func(resp *host.Response) {
+				x.asking = nil
 				switch {
 				case resp == nil:
 					lost()

@@ -312,6 +312,13 @@ func (w *world) heal() {
 			w.after(step*time.Duration(len(w.bots)-1-i)+step/4*time.Duration(n)+step/8, func() { w.settle(b, n) })
 		}
 	}
+	for n := range 4 { // and who got STUCK late
+		w.after(2*time.Minute+time.Duration(n)*13*time.Second, func() {
+			for _, b := range w.bots {
+				w.settle(b, n)
+			}
+		})
+	}
 	w.after(3*time.Minute, func() {
 		for _, b := range w.bots {
 			for _, id := range sortedOpen(b.book) {

@@ -1,0 +1,186 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"pushtrain/deploy"
+	"pushtrain/deploy/host"
+)
+
+func TestVet(t *testing.T) {
+	seal := deploy.Seal{Release: "0123456789ab", Digest: strings.Repeat("ab", 32), Epoch: 3}
+	good := host.Response{N: 1, Err: "no: ünï", Code: host.Broken, Diff: []string{"a: missing"},
+		Standing: deploy.Standing{Live: deploy.Yang, Sides: map[deploy.Side]deploy.Seal{deploy.Yin: seal, deploy.Yang: seal}, Epoch: 4, Drain: time.Second}}
+	same := good
+	if err := vet(&same, time.Second); err != nil || !reflect.DeepEqual(same, good) {
+		t.Errorf("an honest answer became %+v, %v", same, err)
+	}
+
+	const codes = "\x1b[31m\x1b]0;x\x07\x02\x0304,05\x1f\x00\r\n\u009b31m\u202e\u200b\x7f\xff"
+	evil := host.Response{Err: codes + strings.Repeat("é", 5000), Code: host.Code(codes), Rsync: codes, Hostname: codes,
+		Standing: deploy.Standing{Sides: map[deploy.Side]deploy.Seal{deploy.Yin: seal, "yon": seal, deploy.Yang: {Release: codes, Digest: seal.Digest}}, Drain: 1 << 62}}
+	for range 1000 {
+		evil.Diff, evil.Said = append(evil.Diff, codes), append(evil.Said, codes)
+	}
+	if err := vet(&evil, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range append(append(evil.Diff, evil.Said...), evil.Err, string(evil.Code), evil.Rsync, evil.Hostname) {
+		if !utf8.ValidString(s) || len(s) > lineMax+len("…") || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("%q goes on", s)
+		}
+	}
+	if len(evil.Said) != saidMax {
+		t.Errorf("%d lines of a command go on", len(evil.Said))
+	}
+	if len(evil.Diff) != diffMax || len(evil.Standing.Sides) != 1 || evil.Standing.Sides[deploy.Yin] != seal || evil.Standing.Drain != time.Second {
+		t.Errorf("%d lines, %+v go on", len(evil.Diff), evil.Standing)
+	}
+	evil.Standing.Drain = -1 << 62
+	if err := vet(&evil, time.Second); err != nil || evil.Standing.Drain != 0 {
+		t.Errorf("a drain of less than nothing becomes %s, %v", evil.Standing.Drain, err)
+	}
+	evil.Standing.Live = "\x1byon"
+	if err := vet(&evil, time.Second); err == nil || !strings.Contains(err.Error(), `"\x1byon"`) {
+		t.Errorf("a live side that there is not: %v", err)
+	}
+}
+
+// scripted is a session with a host that does as it is told.
+func scripted(peer func(in io.Reader, out io.Writer)) *session {
+	inR, inW := io.Pipe()
+	outR, outW := io.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		peer(inR, outW)
+		inR.CloseWithError(errEnded)
+		outW.Close()
+	}()
+	kill := func() {
+		inR.CloseWithError(errEnded)
+		outR.CloseWithError(errEnded)
+	}
+	return newSession(inW, outR, kill, func() error { kill(); <-done; return nil })
+}
+
+// TestNeverAnswers: a request to a host that takes it and says nothing, or a byte
+// a second for ever, ends when its time is over; the next one finds a new session.
+func TestNeverAnswers(t *testing.T) {
+	silent := func(in io.Reader, _ io.Writer) { _, _ = io.Copy(io.Discard, in) }
+	drips := func(in io.Reader, out io.Writer) {
+		go func() { _, _ = io.Copy(io.Discard, in) }()
+		for {
+			if _, err := out.Write([]byte("x")); err != nil {
+				return
+			}
+			time.Sleep(time.Second)
+		}
+	}
+	deaf := func(_ io.Reader, out io.Writer) { _, _ = out.Write([]byte("x")); _, _ = out.Write([]byte("x")) }
+	for name, peer := range map[string]func(io.Reader, io.Writer){"silent": silent, "drips": drips, "deaf": deaf} {
+		for verb, want := range map[host.Verb]time.Duration{host.Hello: fenceTime, host.Status: fenceTime, host.Unlock: fenceTime, host.Prepare: 2 * time.Minute, host.Seal: verifyTime} {
+			t.Run(fmt.Sprintf("%s %s", name, verb), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					l, err := Host{Name: "a", Local: true}.link(Stack{Name: "web", Root: t.TempDir()})
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer l.close()
+					l.s = scripted(peer)
+					ctx, cancel := context.WithTimeoutCause(t.Context(), verifyTime, lateError(verifyTime))
+					defer cancel()
+					began := time.Now()
+					_, err = l.call(ctx, host.Request{Do: verb})
+					var late lateError
+					if took := time.Since(began); !errors.As(err, &late) || took < want || took > want+time.Second {
+						t.Errorf("after %s: %v; want its end after %s", took, err, want)
+					}
+					if _, err := l.ask(t.Context(), noLock, host.Request{Do: host.Status}); err != nil {
+						t.Errorf("the next session: %v", err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestDrainsForEver: a host whose side is always drained in a moment is not waited for without end.
+func TestDrainsForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := Host{Name: "a", Local: true}.link(Stack{Name: "web", Root: t.TempDir(), Drain: 10 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.close()
+		l.open, l.epoch, l.s = t.Context(), 7, scripted(func(in io.Reader, out io.Writer) {
+			buf := make([]byte, 64<<10)
+			for n := 1; ; n++ {
+				if _, err := in.Read(buf); err != nil {
+					return
+				}
+				fmt.Fprintf(out, `{"N":%d,"Err":"it may have readers","Code":"draining","Standing":{"Live":"yin","Drain":999999999999999999}}`+"\n", n)
+			}
+		})
+		d := deed{l: l, name: "a", lock: lock{epoch: 7}, out: func(Line) {}}
+		began := time.Now()
+		_, err = d.admit(t.Context(), deploy.Prepare{Side: deploy.Yang, Release: deploy.Release{ID: "r", Digest: "d"}, Epoch: 7}, host.Need{})
+		var no *refusal
+		if took := time.Since(began); !errors.As(err, &no) || took < l.drain || took > l.drain+drainSlack+l.drain {
+			t.Errorf("after %s: %v", took, err)
+		}
+	})
+}
+
+// TestEpochOutOfReach: a host can't use up the epochs of all others.
+func TestEpochOutOfReach(t *testing.T) {
+	for epoch, far := range map[uint64]bool{8: false, 7 + epochGap: false, 8 + epochGap: true, 1<<64 - 1: true} {
+		l, err := Host{Name: "a", Local: true}.link(Stack{Name: "web", Root: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.s = scripted(func(in io.Reader, out io.Writer) {
+			_, _ = in.Read(make([]byte, 64<<10))
+			fmt.Fprintf(out, `{"N":1,"Version":2,"Rsync":"3.2.7","Standing":{"Epoch":%d}}`+"\n", epoch)
+			_, _ = io.Copy(io.Discard, in)
+		})
+		standing, _, err := l.fence(t.Context(), lock{epoch: 7})
+		if far && (err == nil || !strings.Contains(err.Error(), "there can't have been as many")) || !far && (err != nil || standing.Epoch != epoch) {
+			t.Errorf("epoch %d: %+v, %v", epoch, standing, err)
+		}
+		l.close()
+	}
+}
+
+// TestFlood: what is said on stderr is kept in part, and too much of it ends the session.
+func TestFlood(t *testing.T) {
+	ended := 0
+	s := tail{flood: func() { ended++ }}
+	line := []byte(strings.Repeat("y", 1023) + "\n")
+	for range 1 << 10 {
+		_, _ = s.Write(line)
+	}
+	if s.flooded() || ended != 0 {
+		t.Error("the session ended at its last good byte")
+	}
+	for range 1 << 10 {
+		_, _ = s.Write(line)
+	}
+	if !s.flooded() || ended == 0 || len(s.buf) > tailMax || cap(s.buf) > 4*tailMax {
+		t.Errorf("flooded %v, ended %d times, %d bytes of %d kept", s.flooded(), ended, len(s.buf), cap(s.buf))
+	}
+	_, _ = s.Write([]byte("\nred \x1b[31m\u009b31m\u202e\x03\xff.\n"))
+	if got := s.lines(); got[len(got)-1] != "red [31m31m\uFFFD." {
+		t.Errorf("the last line is %q", got[len(got)-1])
+	}
+}
