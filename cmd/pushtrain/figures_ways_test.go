@@ -128,10 +128,10 @@ func shortDir(t testing.TB) string {
 	return dir
 }
 
-// ways are those that there are here, for so many hosts.
-func ways(hosts int) []way {
+// ways are those that there are here, for so many hosts; tools of others only where they are asked for: they are slow.
+func ways(hosts int, tools bool) []way {
 	all := []way{loop, eight, tarball}
-	if _, err := exec.LookPath("ansible-playbook"); err == nil && hosts <= ansible.most {
+	if _, err := exec.LookPath("ansible-playbook"); err == nil && tools && hosts <= ansible.most {
 		all = append(all, ansible)
 	}
 	return all

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -121,8 +122,8 @@ func (s *session) fill(ctx context.Context, req Request, body io.Reader, resp *R
 	return nil
 }
 
-// files writes the contents that Fill has asked for: they are body, one behind the other.
-func (s *session) files(ctx context.Context, req Request, body io.Reader) error {
+// files writes the contents that Fill has asked for: they are blob, one behind the other.
+func (s *session) files(ctx context.Context, req Request, blob io.Reader) error {
 	f, err := s.filled(req)
 	if err != nil {
 		return err
@@ -135,6 +136,7 @@ func (s *session) files(ctx context.Context, req Request, body io.Reader) error 
 		return err
 	}
 	defer w.close()
+	body := bufio.NewReaderSize(blob, 256<<10) // a read of blob is dear: it may end, see listener
 	for _, i := range f.want {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
