@@ -1,6 +1,6 @@
 # make demo    the main job, on loopback; ARGS="--play=no --for 60s" go to `pushtrain demo`
 # make test    every test, with all that they need
-# make bench   the figures
+# make bench   the figures; PEERS=1 has Ansible measured beside
 # make soak    long runs with full counts: PART=sim or mixed, each under an hour
 # make build   bin/pushtrain
 
@@ -13,9 +13,10 @@ DEMO_PACKAGES := git rsync
 TEST_PACKAGES := git rsync openssh-client openssh-server ngircd nginx util-linux strace zsh fish \
 	php8.2-fpm apache2-bin libapache2-mod-php8.2 curl
 SOAK_PACKAGES := caddy
+PEER_PACKAGES := ansible
 FUZZ_TIME ?= 5s
 
-.PHONY: build demo test lint fuzz bench soak packages-demo packages-test packages-soak clean
+.PHONY: build demo test lint fuzz bench soak packages-demo packages-test packages-soak packages-peers clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/pushtrain ./cmd/pushtrain
@@ -50,9 +51,9 @@ fuzz:
 		echo "fuzz $$package $$name: $$(grep -o 'execs: [0-9]*' <<<"$$said" | tail -1)"; \
 	done
 
-bench: packages-test
+bench: packages-test $(if $(PEERS),packages-peers)
 	$(GO) test -run '^$$' -bench . -benchmem ./train ./bot/store
-	$(GO) test -count=1 -timeout 40m -run '^TestFigures$$' -v ./cmd/pushtrain -figures
+	$(GO) test -count=1 -timeout 120m -run '^TestFigures$$' -v ./cmd/pushtrain -figures
 
 # The parts of the soak, by name: what `go test` is told.
 SOAK_mixed := -parallel 6 -run '^(TestMixed|TestWarmCache|TestForget)$$' ./deploy/webserver -soak $(CURDIR)/.soak/mixed
@@ -68,6 +69,8 @@ packages-demo:
 	@$(call install,$(DEMO_PACKAGES))
 packages-test:
 	@$(call install,$(TEST_PACKAGES))
+packages-peers:
+	@$(call install,$(PEER_PACKAGES))
 packages-soak: packages-test
 	@$(call install,$(SOAK_PACKAGES))
 

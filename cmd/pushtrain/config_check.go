@@ -27,6 +27,9 @@ func check(d *decoder, c *Config) {
 	if c.Train.Idle <= 0 && d.ok("train.idle") {
 		d.problem("train.idle", "must be more than 0s")
 	}
+	if c.SSH.Parallel < 1 && d.ok("ssh.parallel") {
+		d.problem("ssh.parallel", "must be at least 1")
+	}
 	checkStacks(d, c.Stacks)
 	if _, _, err := splitHostPort(c.Web.Listen); err != nil && c.Web.Listen != "" && d.ok("web.listen") {
 		d.problem("web.listen", "%v, or \"\" for no page", err)

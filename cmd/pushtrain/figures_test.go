@@ -34,7 +34,7 @@ func TestFigures(t *testing.T) {
 	t.Run("topic", f.topic)
 	t.Run("joins", f.joins)
 	t.Run("memory", f.memory)
-	t.Run("rollout", f.rollout)
+	t.Run("rollouts", f.rollouts)
 	f.print()
 }
 

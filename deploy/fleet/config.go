@@ -15,8 +15,9 @@ import (
 type Config struct {
 	Dir       string // the folder of the releases' archives, one folder a stack below it
 	SSHConfig string // an ssh_config(5) file; "" = the user's own
+	Lean      bool   // ssh's cheaper algorithms come first, where no ssh_config chooses any
 	Helper    string // the pushtrain binary that is put on hosts; "" = this program
-	Parallel  int    // rsyncs at once; 0 = 8
+	Parallel  int    // hosts filled at once; 0 = 8
 	Stacks    []Stack
 }
 

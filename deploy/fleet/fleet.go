@@ -35,7 +35,7 @@ type HostStatus struct {
 type Fleet struct {
 	stacks map[string]*stack
 	ssh    *ssh
-	slots  chan struct{} // one for each rsync that may run
+	slots  chan struct{} // one for each host that may be filled at once
 
 	open  context.Context // ends with Close
 	close context.CancelFunc
@@ -45,6 +45,7 @@ type Fleet struct {
 type stack struct {
 	Stack
 	store   *release.Store
+	cargo   cargoes       // what is shipped
 	changes changes       // from what is live to what is shipped
 	build   chan struct{} // held by the build that runs
 	stages  map[string]Stage
@@ -70,7 +71,7 @@ func Open(cfg Config) (*Fleet, error) {
 	}
 	f.open, f.close = context.WithCancel(context.Background())
 	var err error
-	if f.ssh, err = newSSH(cfg.SSHConfig, cfg.Helper); err != nil {
+	if f.ssh, err = newSSH(cfg.SSHConfig, cfg.Lean, cfg.Helper); err != nil {
 		return nil, err
 	}
 	owner := newOwner()

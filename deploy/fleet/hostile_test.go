@@ -68,10 +68,15 @@ func misbehave(kind, root string) {
 		if _, err := out.Write(line); err != nil {
 			os.Exit(1)
 		}
-		answer, err := answers.ReadBytes('\n')
-		var resp host.Response
-		if err != nil || json.Unmarshal(answer, &resp) != nil {
+		if _, err := io.CopyN(out, lines, req.Blob); err != nil {
 			os.Exit(1)
+		}
+		var resp host.Response
+		for busy := true; busy; busy = resp.Busy {
+			answer, err := answers.ReadBytes('\n')
+			if resp = (host.Response{}); err != nil || json.Unmarshal(answer, &resp) != nil {
+				os.Exit(1)
+			}
 		}
 		twist(kind, req, &resp)
 		b, err := json.Marshal(resp)

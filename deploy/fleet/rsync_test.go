@@ -41,7 +41,7 @@ func TestTransferArgs(t *testing.T) {
 	if env := process(t.Context(), "rsync").Env; env[len(env)-1] != "LC_ALL=C" {
 		t.Errorf("rsync's messages come in the language of %q", env[len(env)-1])
 	}
-	c, err := newSSH("/etc/my config", os.Args[0])
+	c, err := newSSH("/etc/my config", false, os.Args[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestNoSession(t *testing.T) {
 			t.Skipf("%s is missing: apt-get install openssh-client rsync", tool)
 		}
 	}
-	c, err := newSSH("", os.Args[0])
+	c, err := newSSH("", false, os.Args[0])
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,11 +2,9 @@ package host
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"maps"
-	"os"
 
 	"pushtrain/deploy"
 	"pushtrain/deploy/release"
@@ -23,21 +21,6 @@ func (s *session) look(ctx context.Context, side deploy.Side, known release.Know
 	return release.ScanKnown(ctx, dir, known)
 }
 
-// known returns the stamps that are kept of the side; without them every file is read.
-func (s *session) known(side deploy.Side) release.Known {
-	var known release.Known
-	_ = s.readJSON(stampsName(side), &known)
-	return known
-}
-
-// keepStamps keeps stamps for the next look. They are not synced, and it may fail:
-// a stamp that a crash takes with it only has its file read once more.
-func (s *session) keepStamps(side deploy.Side, stamps release.Known) {
-	if b, err := json.Marshal(stamps); err == nil {
-		_ = s.swap(stampsName(side), b, func(*os.File) error { return nil })
-	}
-}
-
 // reprove takes the seal from every side that is not what it was sealed as: what
 // was changed since, by whatever hand, is neither served on nor gone back to unseen.
 // An error says that a side can't be read; its seal stays.
@@ -47,12 +30,12 @@ func (s *session) reprove(ctx context.Context, st deploy.Standing) error {
 		if !sealed {
 			continue
 		}
-		known := s.known(side)
-		m, stamps, err := s.look(ctx, side, known)
+		was, _ := s.recall(side) // without stamps every file is read
+		m, stamps, err := s.look(ctx, side, was.known)
 		switch {
 		case err == nil && m.Digest() == seal.Digest:
-			if !maps.Equal(stamps, known) {
-				s.keepStamps(side, stamps)
+			if !maps.Equal(stamps, was.known) {
+				_ = s.remember(side, record{m, stamps}) // or each of these files is read once more
 			}
 			continue
 		case err != nil && !unlike(err):

@@ -1,0 +1,88 @@
+package host
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+
+	"pushtrain/deploy"
+	"pushtrain/deploy/release"
+)
+
+// record is what a side held when it was sealed, and how its files looked then.
+// The zero record is that of an empty side.
+//
+// Nothing in it is believed for being there: tree counts where its digest is the
+// seal's, and each stamp proves its own file, or does not. So it is not synced:
+// one that a crash took, or tore, is none.
+type record struct {
+	tree  deploy.Manifest
+	known release.Known
+}
+
+// stampBytes are those of a packed stamp: inode, mtime, ctime.
+const stampBytes = 3 * 8
+
+// pack is the record as it is kept: the SHA-256 of what follows, the packed tree,
+// then a stamp for each of its files; one of zeros says that there is none.
+func (r record) pack() []byte {
+	b := r.tree.Pack(make([]byte, sha256.Size, 4<<10))
+	for _, e := range r.tree.Entries {
+		if e.Type != deploy.File {
+			continue
+		}
+		var stamp release.Stamp
+		if s := r.known[e.Path]; s.Sum == e.Sum && s.Size == e.Size {
+			stamp = s
+		}
+		for _, n := range []uint64{stamp.Inode, uint64(stamp.Mtime), uint64(stamp.Ctime)} {
+			b = binary.BigEndian.AppendUint64(b, n)
+		}
+	}
+	sum := sha256.Sum256(b[sha256.Size:])
+	copy(b, sum[:])
+	return b
+}
+
+// unpackRecord reads what pack made, and reports whether it is whole.
+func unpackRecord(b []byte) (record, bool) {
+	if len(b) < sha256.Size {
+		return record{}, false
+	}
+	if sum := sha256.Sum256(b[sha256.Size:]); !bytes.Equal(sum[:], b[:sha256.Size]) {
+		return record{}, false
+	}
+	tree, stamps, err := deploy.Unpack(b[sha256.Size:])
+	if err != nil || len(stamps) != tree.Files()*stampBytes {
+		return record{}, false
+	}
+	r := record{tree: tree, known: make(release.Known, tree.Files())}
+	next := func() (n uint64) {
+		n, stamps = binary.BigEndian.Uint64(stamps), stamps[8:]
+		return n
+	}
+	for _, e := range tree.Entries {
+		if e.Type != deploy.File {
+			continue
+		}
+		s := release.Stamp{Inode: next(), Size: e.Size, Mtime: int64(next()), Ctime: int64(next()), Sum: e.Sum}
+		if s.Inode != 0 {
+			r.known[e.Path] = s
+		}
+	}
+	return r, true
+}
+
+// recall returns the record of a side; the zero one where there is none that is whole.
+func (s *session) recall(side deploy.Side) (record, bool) {
+	b, err := s.root.ReadFile(state + "/" + stampsName(side))
+	if err != nil {
+		return record{}, false
+	}
+	return unpackRecord(b)
+}
+
+// remember keeps the record of a side.
+func (s *session) remember(side deploy.Side, r record) error {
+	return s.swap(stampsName(side), r.pack(), notSynced)
+}
