@@ -93,7 +93,7 @@ type HostConfig struct {
 // SSHConfig is how hosts are reached.
 type SSHConfig struct {
 	Config   string `yaml:"config"`   // an ssh_config(5) file; "" = the user's own
-	Lean     bool   `yaml:"lean"`     // cheaper algorithms first, where no ssh_config chooses any
+	Lean     bool   `yaml:"lean"`     // a cheaper key exchange first, where no ssh_config chooses one
 	Parallel int    `yaml:"parallel"` // hosts that are filled at once
 }
 
@@ -107,7 +107,7 @@ func defaultConfig() Config {
 	return Config{
 		IRC:      IRCConfig{TLS: true, Nick: "pushbot", Prefix: ".", Identity: "auto"},
 		Train:    TrainConfig{Cap: 8, Idle: 15 * time.Minute},
-		SSH:      SSHConfig{Lean: true, Parallel: 8},
+		SSH:      SSHConfig{Parallel: 8},
 		Web:      WebConfig{Listen: "127.0.0.1:8080"},
 		StateDir: "/var/lib/pushtrain",
 	}

@@ -15,7 +15,7 @@ import (
 type Config struct {
 	Dir       string // the folder of the releases' archives, one folder a stack below it
 	SSHConfig string // an ssh_config(5) file; "" = the user's own
-	Lean      bool   // ssh's cheaper algorithms come first, where no ssh_config chooses any
+	Lean      bool   // a cheaper key exchange comes first, where no ssh_config chooses any: see lean
 	Helper    string // the pushtrain binary that is put on hosts; "" = this program
 	Parallel  int    // hosts filled at once; 0 = 8
 	Stacks    []Stack

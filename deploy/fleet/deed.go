@@ -88,12 +88,6 @@ func (d deed) prepare(ctx context.Context, e deploy.Prepare) error {
 	if err := d.guard(e); err != nil {
 		return err
 	}
-	if holds, err := d.holds(ctx, e.Side, e.Release); err != nil {
-		return err
-	} else if holds {
-		d.already(e.Side, e.Release)
-		return nil
-	}
 	c, err := d.s.cargo.load(d.s.store, e.Release)
 	if err != nil {
 		return err
@@ -130,20 +124,6 @@ func (d deed) prepare(ctx context.Context, e deploy.Prepare) error {
 
 func (d deed) already(side deploy.Side, r deploy.Release) {
 	d.out(Line{Host: d.name, Text: fmt.Sprintf("%s holds %s already", side, r.ID), Percent: 100})
-}
-
-// holds reports whether the way back is open as it is: the host says that the
-// side is sealed with the release. A way back is wanted at once, so nothing is
-// read or looked at to prove the seal once more; Flip compares it again.
-func (d deed) holds(ctx context.Context, side deploy.Side, r deploy.Release) (bool, error) {
-	if !d.r.Back {
-		return false, nil
-	}
-	resp, err := d.l.ask(ctx, d.lock, host.Request{Do: host.Status})
-	if now := resp.Standing; err != nil || now.Live == side || now.Sides[side].Digest != r.Digest {
-		return false, err
-	}
-	return true, nil
 }
 
 // admit has the host mark the side as being written, unless its answer is Ready:
@@ -198,9 +178,6 @@ func (d deed) rsync(ctx context.Context, r deploy.Release, side deploy.Side, che
 func (d deed) verify(ctx context.Context, e deploy.Verify) error {
 	ctx, cancel := d.f.until(ctx, verifyTime)
 	defer cancel()
-	if holds, err := d.holds(ctx, e.Side, e.Release); holds || err != nil {
-		return err
-	}
 	c, err := d.s.cargo.load(d.s.store, e.Release)
 	if err != nil {
 		return err

@@ -53,8 +53,8 @@ func TestOddNames(t *testing.T) {
 	}
 }
 
-// TestSameLook has a hand spoil the side that a release is shipped to again, with
-// a file of the same size and time: neither the seal nor rsync's quick look may pass it.
+// TestSameLook has a hand spoil the side that a rollback goes to, with a file of
+// the same size and time: neither the seal nor rsync's quick look may pass it.
 func TestSameLook(t *testing.T) {
 	h := fleettest.Start(t, 1)
 	r := newRig(t, "/srv/web", h.Config, hosts(h.Names...))
@@ -74,8 +74,9 @@ func TestSameLook(t *testing.T) {
 	if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
 		t.Fatal(err)
 	}
+	back, _ := r.book.Previous(target)
 	s := r.start()
-	s.Release, _ = r.book.Previous(target)
+	s.Release, s.Back = back, true
 	r.expect(r.run(0, s, nil), deploy.Done, "")
 	serves(t, root, "release 1")
 	if !r.said("comparing all contents") {

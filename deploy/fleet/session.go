@@ -19,6 +19,9 @@ const answerMax = 1 << 20
 // stallTime is how long a host may take no byte, and say nothing, while it is filled.
 const stallTime = 30 * time.Second
 
+// busyFew is how often a host may say that it is busy before it is counted by the clock.
+const busyFew = 10
+
 // session is one running `pushtrain host`. One goroutine at a time uses it; kill
 // may come from any.
 type session struct {
@@ -98,10 +101,14 @@ func (s *session) exchange(ctx context.Context, req host.Request, body func(io.W
 			return host.Response{}, err
 		}
 	}
-	for {
+	began := time.Now()
+	for busy := 1; ; busy++ {
 		resp, err := s.answer(req.N)
 		if err != nil || !resp.Busy {
 			return resp, err
+		}
+		if most := busyFew + int(time.Since(began)/(host.BusyEvery/2)); body == nil || busy > most {
+			return host.Response{}, errors.New("it says that it is busy, more often than anybody wants to hear")
 		}
 		alive()
 	}

@@ -26,6 +26,7 @@ type ssh struct {
 	dir    string        // holds the control sockets; nobody else may look into it
 	seq    atomic.Uint64 // names them
 	helper func() (path, name string, err error)
+	usual  func() (map[string]string, error)
 }
 
 // socketMax is how long dir may be: a socket's path has little more than 100
@@ -41,7 +42,7 @@ func newSSH(config string, lean bool, helper string) (*ssh, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for ssh's sockets: %w", err)
 	}
-	c := &ssh{config: config, lean: lean, dir: dir}
+	c := &ssh{config: config, lean: lean, dir: dir, usual: sync.OnceValues(usual)}
 	var once sync.Once
 	var path, name string
 	var fail error

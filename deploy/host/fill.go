@@ -49,7 +49,7 @@ func (s *session) begin(side deploy.Side, was, seal deploy.Seal) (*filling, erro
 	}
 	if was.Digest != "" {
 		var whole bool
-		if f.was, whole = s.recall(side); whole && f.was.tree.Digest() == was.Digest {
+		if f.was, whole = s.recall(side); whole && f.was.digest == was.Digest {
 			return f, nil
 		}
 	}

@@ -30,6 +30,9 @@ type Request struct {
 	Blob  int64            `json:",omitempty"` // Fill, Files: so many bytes follow the line
 }
 
+// BusyEvery is how often at most an answer that is yet to come is said to be so.
+const BusyEvery = time.Second
+
 // Need is room asked for on the host's file system.
 type Need struct {
 	Bytes int64

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 
 	"pushtrain/deploy"
 	"pushtrain/deploy/release"
@@ -16,17 +17,20 @@ import (
 // seal's, and each stamp proves its own file, or does not. So it is not synced:
 // one that a crash took, or tore, is none.
 type record struct {
-	tree  deploy.Manifest
-	known release.Known
+	tree   deploy.Manifest
+	digest string // tree's
+	known  release.Known
 }
 
 // stampBytes are those of a packed stamp: inode, mtime, ctime.
 const stampBytes = 3 * 8
 
-// pack is the record as it is kept: the SHA-256 of what follows, the packed tree,
-// then a stamp for each of its files; one of zeros says that there is none.
+// pack is the record as it is kept: the SHA-256 of what follows, the tree's digest,
+// the packed tree, then a stamp for each of its files; one of zeros says that there is none.
 func (r record) pack() []byte {
-	b := r.tree.Pack(make([]byte, sha256.Size, 4<<10))
+	b := make([]byte, sha256.Size, 4<<10)
+	b, _ = hex.AppendDecode(b, []byte(r.digest)) // it is hex: see deploy.Manifest.Digest
+	b = r.tree.Pack(b)
 	for _, e := range r.tree.Entries {
 		if e.Type != deploy.File {
 			continue
@@ -46,17 +50,17 @@ func (r record) pack() []byte {
 
 // unpackRecord reads what pack made, and reports whether it is whole.
 func unpackRecord(b []byte) (record, bool) {
-	if len(b) < sha256.Size {
+	if len(b) < 2*sha256.Size {
 		return record{}, false
 	}
 	if sum := sha256.Sum256(b[sha256.Size:]); !bytes.Equal(sum[:], b[:sha256.Size]) {
 		return record{}, false
 	}
-	tree, stamps, err := deploy.Unpack(b[sha256.Size:])
+	tree, stamps, err := deploy.Unpack(b[2*sha256.Size:])
 	if err != nil || len(stamps) != tree.Files()*stampBytes {
 		return record{}, false
 	}
-	r := record{tree: tree, known: make(release.Known, tree.Files())}
+	r := record{tree: tree, digest: hex.EncodeToString(b[sha256.Size : 2*sha256.Size]), known: make(release.Known, tree.Files())}
 	next := func() (n uint64) {
 		n, stamps = binary.BigEndian.Uint64(stamps), stamps[8:]
 		return n

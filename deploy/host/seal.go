@@ -24,14 +24,27 @@ func (s *session) seal(ctx context.Context, req Request, resp *Response) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.idle(req.Side); err != nil {
+	st, err := s.idle(req.Side)
+	if err != nil {
 		return err
 	}
 	if err := s.noWriter(req.Side); err != nil {
 		return err
 	}
 	s.filling = nil // one that is not proved is not known
-	err = s.prove(ctx, req, want, resp)
+	same := s.intact(ctx, req.Side, want)
+	if have := st.Sides[req.Side]; same && have.Release == req.Seal.Release && have.Digest == req.Seal.Digest {
+		return nil // it is on disk since then
+	}
+	if !same {
+		want, err = s.prove(ctx, req, want, resp)
+	}
+	if err == nil {
+		err = s.remember(req.Side, want)
+	}
+	if err == nil {
+		err = s.syncFS(req.Side)
+	}
 	if err == nil {
 		err = s.writeJSON(sealName(req.Side), deploy.Seal{Release: req.Seal.Release, Digest: req.Seal.Digest, Epoch: req.Epoch})
 	}
@@ -44,10 +57,10 @@ func (s *session) seal(ctx context.Context, req Request, resp *Response) error {
 // expected returns what the side must equal, and the stamps of what it was seen to hold.
 func (s *session) expected(req Request) (record, error) {
 	if f := s.filling; req.Tree == nil && f != nil && f.whole && f.side == req.Side && f.seal.Digest == req.Seal.Digest {
-		return record{f.tree, f.known}, nil
+		return record{f.tree, f.seal.Digest, f.known}, nil
 	}
 	was, _ := s.recall(req.Side) // without stamps every file is read
-	if req.Tree == nil && was.tree.Digest() == req.Seal.Digest {
+	if req.Tree == nil && was.digest == req.Seal.Digest {
 		return was, nil
 	}
 	if req.Tree == nil {
@@ -59,18 +72,18 @@ func (s *session) expected(req Request) (record, error) {
 	if digest := req.Tree.Digest(); digest != req.Seal.Digest {
 		return record{}, refuse(Bad, "the manifest's digest is %s, not %s", digest, req.Seal.Digest)
 	}
-	return record{*req.Tree, was.known}, nil
+	return record{*req.Tree, req.Seal.Digest, was.known}, nil
 }
 
-// prove hashes the side, compares it with what it must equal, keeps its record,
-// and has the kernel write all of it.
-func (s *session) prove(ctx context.Context, req Request, want record, resp *Response) error {
+// prove looks at all of the side, compares it with what it must equal, and returns
+// the record of it. What was not known already is hashed.
+func (s *session) prove(ctx context.Context, req Request, want record, resp *Response) (record, error) {
 	there, err := s.exists(req.Side)
 	if err != nil {
-		return err
+		return record{}, err
 	}
 	if !there {
-		return refuse(Differs, "%s/%s does not exist: it was never filled", s.path, req.Side)
+		return record{}, refuse(Differs, "%s/%s does not exist: it was never filled", s.path, req.Side)
 	}
 	got, stamps, err := s.look(ctx, req.Side, want.known)
 	var odd *release.RefusedError
@@ -78,17 +91,14 @@ func (s *session) prove(ctx context.Context, req Request, want record, resp *Res
 	case errors.As(err, &odd):
 		resp.Diff = []string{odd.Error()}
 	case err != nil:
-		return fmt.Errorf("scan %s/%s: %w", s.path, req.Side, err)
+		return record{}, fmt.Errorf("scan %s/%s: %w", s.path, req.Side, err)
 	default:
 		resp.Diff = deploy.Diff(want.tree, got, diffs)
 	}
 	if len(resp.Diff) > 0 {
-		return refuse(Differs, "%s/%s is not release %s: %s", s.path, req.Side, req.Seal.Release, resp.Diff[0])
+		return record{}, refuse(Differs, "%s/%s is not release %s: %s", s.path, req.Side, req.Seal.Release, resp.Diff[0])
 	}
-	if err := s.remember(req.Side, record{got, stamps}); err != nil {
-		return err
-	}
-	return s.syncFS(req.Side)
+	return record{got, want.digest, stamps}, nil
 }
 
 // syncFS has everything on the side's file system written to disk: after rsync, one

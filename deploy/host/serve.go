@@ -192,13 +192,13 @@ func (s *session) do(ctx context.Context, req Request, body io.Reader, resp *Res
 	}
 }
 
-// busy tells the other end, once a second, that the request is worked on. Its
+// busy tells the other end every BusyEvery that the request is worked on. Its
 // error is ctx's end, or that of the session.
 func (s *session) busy(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if time.Since(s.said) < time.Second {
+	if time.Since(s.said) < BusyEvery {
 		return nil
 	}
 	s.said = time.Now()
