@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,53 +29,67 @@ func (f *figures) rollouts(t *testing.T) {
 		return
 	}
 	for _, n := range []int{1, 4, 16, 32} {
-		t.Run(fmt.Sprintf("%d hosts", n), func(t *testing.T) { f.race(t, n, 10_000, "") })
+		t.Run(fmt.Sprintf("%d hosts", n), func(t *testing.T) { f.race(t, n, 10_000, memory) })
 	}
-	t.Run("tmpfs", func(t *testing.T) { f.race(t, 4, 10_000, "/dev/shm") })
+	t.Run("disk", func(t *testing.T) { f.race(t, 4, 10_000, "") })
 	t.Run("flat", func(t *testing.T) { f.flat(t, []int{4, 16, 64}, 1000) })
 }
 
+// memory is a folder that is on no disk: hosts would not share one.
+const memory = "/dev/shm"
+
 // race has all ways take a tree to n hosts, whose docroots are below dir; "" = on the disk.
 //
-// Every version goes to the hosts by pushtrain, and by one other way. So every way
-// finds the side that it fills two versions old, as it is in practice.
+// First pushtrain ships version after version, then the other ways ship the same
+// ones, and both find the side that they fill two versions old, as it is in practice.
 func (f *figures) race(t *testing.T, n, files int, dir string) {
 	where := f.disk
 	if dir != "" {
 		t.Setenv("TMPDIR", dir)
 		where = kind(t, dir)
 	}
-	r := f.newRunner(t, n, files)
-	began := make(map[string][]time.Duration)
-	all := ways(n, f.full)
+	r := f.newRunner(t, n, files, "")
+	reps := f.pick(5, 1)
 
-	var first, second, changed, nothing, warm, cold legs
+	var first, known, second, changed, nothing, warm, cold legs
 	first = append(first, r.version())
-	piped := r.pipe()
+	r.wipe("web")
+	known = append(known, r.version())
 	second = append(second, r.version())
-	r.theirs(eight)
-	for range f.pick(3, 1) {
-		for _, w := range all {
-			changed = append(changed, r.version())
-			began[w.name] = append(began[w.name], r.theirs(w))
-		}
+	for range reps {
+		changed = append(changed, r.version())
 	}
-	var looks []time.Duration
-	for range f.pick(3, 1) {
+	for range reps {
 		nothing = append(nothing, r.ask(r.deploy))
-		syscall.Sync()
-		looks = append(looks, walk(t, r.going()))
 	}
 	back := bot.Request{Do: "rollback", By: "figures", Stack: "web", Stage: "princess", Text: "figures", Follow: true}
 	r.deploy.Override = "figures" // a rollback holds its stack
-	for range f.pick(3, 1) {
+	for range reps {
 		warm = append(warm, r.ask(back), r.version())
+	}
+	for range f.pick(2, 1) {
 		for _, h := range r.hosts.Names {
 			r.hosts.Cut(h)
 		}
 		cold = append(cold, r.ask(back), r.version())
 	}
 	warm, cold = warm.even(), cold.even()
+	ram := memoryOf(t, r.pid)
+
+	r.wipe("web") // there is not room for both in memory
+	began := make(map[string][]time.Duration)
+	piped := r.theirs(way{run: tarball.run}, r.shipped[0])
+	r.theirs(eight, r.shipped[1])
+	var looks []time.Duration
+	all := ways(n, *withPeers)
+	turn := 2
+	for range f.pick(3, 1) {
+		for _, w := range all {
+			began[w.name] = append(began[w.name], r.theirs(w, r.shipped[zigzag(turn, len(r.shipped))]))
+			turn++
+		}
+		looks = append(looks, walk(t, r.hosts))
+	}
 
 	f.add(fmt.Sprintf("%d files, %.0f MB, to %d hosts behind sshd, docroots on %s: %d cores for all of them", r.release.Files, float64(r.release.Bytes)/1e6, n, where, runtime.NumCPU()),
 		"columns", "seconds from the built release to the end, proved and synced | others, in brackets pushtrain : it; they prove and sync nothing")
@@ -86,18 +102,28 @@ func (f *figures) race(t *testing.T, n, files int, dir string) {
 		return b.String()
 	}
 	took := func(l legs) time.Duration { return quantile(l.of(tookOf), 50) }
-	f.add("", "first", "%.2f, the first %.2f of it to put the helper there | one tar to each %.2f (%.2f)", took(first).Seconds(), (first[0].at(deploy.Preparing) - first[0].build).Seconds(), piped.Seconds(), ratio(took(first), piped))
-	f.add("", "second, the other side is empty", "%.2f", took(second).Seconds())
+	look := quantile(looks, 50)
+	f.add("", "first, to hosts never seen before", "%.2f | one tar to each %.2f (%.2f)", took(first).Seconds(), piped.Seconds(), ratio(took(first), piped))
+	f.add("", "first, the helper is there", "%.2f (%.2f)", took(known).Seconds(), ratio(took(known), piped))
+	f.add("", "second, the other side is empty", "%.2f (%.2f)", took(second).Seconds(), ratio(took(second), piped))
 	f.add("", fmt.Sprintf("1 %% changed (and 1 %% before), middle of %d", len(changed)), "%.2f%s", took(changed).Seconds(), others(took(changed)))
-	f.add("", "nothing changed", "%.2f, %.2f of 1 %% | stat walk %.2f (%.2f)", took(nothing).Seconds(), ratio(took(nothing), took(changed)),
-		quantile(looks, 50).Seconds(), ratio(took(nothing), quantile(looks, 50)))
+	f.add("", "nothing changed", "%.2f, %.2f of 1 %% | stat walk over lean ssh %.2f (%.2f)", took(nothing).Seconds(), ratio(took(nothing), took(changed)), look.Seconds(), ratio(took(nothing), look))
 	f.add("", "rollback, from the command to the last flip", "sessions open %s | sessions lost %s", ms(quantile(warm.of(lastOf), 50)), ms(quantile(cold.of(lastOf), 50)))
 	flips := slices.Concat(first, second, changed, warm)
 	f.add("", fmt.Sprintf("first host flipped to last, %d flips", len(flips)), "middle %s, worst %s", ms(quantile(flips.of(skewOf), 50)), ms(quantile(flips.of(skewOf), 100)))
 	f.add("", "build (git, archive), beside it", "%.2f", quantile(changed.of(buildOf), 50).Seconds())
-	f.add("", "memory of the bot after it", "%s", memoryOf(t, r.pid))
-	for _, l := range slices.Concat(first, second, changed, nothing, warm, cold) {
+	f.add("", "memory of the bot after it", "%s", ram)
+	for _, l := range slices.Concat(first, known, second, changed, nothing, warm, cold) {
 		t.Log(l)
+	}
+}
+
+// zigzag is the turn's place in a walk to and fro over n.
+func zigzag(turn, n int) int {
+	if i := turn % (2*n - 2); i < n {
+		return i
+	} else {
+		return 2*n - 2 - i
 	}
 }
 
@@ -108,7 +134,8 @@ func (f *figures) flat(t *testing.T, counts []int, files int) {
 	var r *runner
 	for _, n := range counts {
 		t.Run(fmt.Sprintf("%d hosts", n), func(t *testing.T) {
-			r = f.newRunner(t, n, files)
+			t.Setenv("TMPDIR", memory)
+			r = f.newRunner(t, n, files, "")
 			r.version()
 			r.version()
 			var changed legs
@@ -138,15 +165,21 @@ type runner struct {
 	peer    map[string]string // the release that a side of /srv/peer holds
 }
 
-func (f *figures) newRunner(t *testing.T, n, files int) *runner {
+// newRunner starts n hosts and a bot, whose ssh has more options.
+func (f *figures) newRunner(t *testing.T, n, files int, more string) *runner {
 	server, watcher := room(t)
-	r := &runner{t: t, hosts: fleettest.Start(t, n), state: t.TempDir(), code: newRepo(t), side: "yang", peer: map[string]string{},
+	state, err := os.MkdirTemp(f.dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &runner{t: t, hosts: fleettest.Start(t, n), state: state, code: newRepo(t), side: "yang", peer: map[string]string{},
 		deploy: bot.Request{Do: "deploy", By: "figures", Stack: "web", Stage: "princess", Follow: true}}
 	r.code.write("build", 0o755, "#!/bin/sh\nexec mv site dist\n")
 	r.code.write("test", 0o755, "#!/bin/sh\nexit 0\n")
 	r.tree = &site{t: t, dir: filepath.Join(r.code.dir, "site"), files: files}
 	config := configText(server.Addr(), "#push", r.state, r.hosts.Config,
-		stackText{name: "web", repo: r.code.dir, root: "/srv/web", princess: strings.Join(r.hosts.Names, ", "), prod: "unused", more: "    keep: 20\n"})
+		stackText{name: "web", repo: r.code.dir, root: "/srv/web", princess: strings.Join(r.hosts.Names, ", "), prod: "unused", more: "    keep: 40\n"})
+	config = strings.Replace(config, "ssh: {", "ssh: {"+more, 1)
 	r.pid = f.serve(t, config[:strings.Index(config, "      - {name: prod")], watcher)
 	for _, h := range r.hosts.Names {
 		for _, root := range []string{"web", "peer/yin", "peer/yang"} {
@@ -165,6 +198,7 @@ type leg struct {
 	hosts time.Duration // from then to the end
 	skew  time.Duration // from the first host's flip to the last's
 	last  time.Duration // from the command to the last flip
+	cpu   time.Duration // of all processes, from then to the end; 0 = not counted
 	steps []step
 }
 
@@ -179,7 +213,7 @@ func (l leg) String() string {
 	for _, s := range l.steps {
 		fmt.Fprintf(&b, "%s at %.3f s, ", s.state, s.at.Seconds())
 	}
-	return fmt.Sprintf("%s: %sover at %.3f s; skew %s, last flip at %s", l.name, &b, (l.build + l.hosts).Seconds(), ms(l.skew), ms(l.last))
+	return fmt.Sprintf("%s: %sover at %.3f s; skew %s, last flip at %s, CPU %.3f s", l.name, &b, (l.build + l.hosts).Seconds(), ms(l.skew), ms(l.last), l.cpu.Seconds())
 }
 
 // at returns when the rollout entered a state; 0 = it never did.
@@ -231,16 +265,18 @@ func (r *runner) ask(req bot.Request) leg {
 	l := leg{name: req.Do}
 	var end bot.Reply
 	start := time.Now()
+	l.cpu = -cpuTime()
 	code, err := bot.Call(context.Background(), r.state, req, func(reply bot.Reply) {
 		if state, ok := strings.CutPrefix(reply.Line, "web/princess: "); ok && reply.Host == "" && state == strings.ToUpper(state) {
 			l.steps = append(l.steps, step{state, time.Since(start)})
 			if deploy.State(state) == deploy.Fencing && req.Do == "deploy" {
-				l.build = time.Since(start)
+				l.build, l.cpu = time.Since(start), -cpuTime()
 			}
 		}
 		end = reply
 	})
 	l.hosts = time.Since(start) - l.build
+	l.cpu += cpuTime()
 	if err != nil || code != 0 {
 		r.t.Fatalf("%s: exit %d, %v: %+v", req.Do, code, err, end)
 	}
@@ -267,31 +303,47 @@ func (r *runner) archived(id string) string {
 	return filepath.Join(r.state, "releases", "web", "releases", id, "tree")
 }
 
-// going is what the next of the other ways is given.
-func (r *runner) going() going {
-	side := "yin"
-	if r.side == "yin" {
-		side = "yang"
+// cpuTime is what all processes of this one's control group have used, where
+// PUSHTRAIN_CPUACCT names the file that counts it.
+func cpuTime() time.Duration {
+	b, err := os.ReadFile(os.Getenv("PUSHTRAIN_CPUACCT"))
+	if err != nil {
+		return 0
 	}
-	return going{hosts: r.hosts, old: r.archived(r.peer[side]), new: r.archived(r.release.ID), side: side}
+	n, _ := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
+	return time.Duration(n)
 }
 
-// theirs has another way take the present version to all hosts.
-func (r *runner) theirs(w way) time.Duration {
+// wipe empties a root on every host.
+func (r *runner) wipe(root string) {
 	r.t.Helper()
-	g := r.going()
+	for _, h := range r.hosts.Names {
+		dir := filepath.Join(r.hosts.Srv(h), root)
+		if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755)); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// theirs has another way take a release to all hosts.
+func (r *runner) theirs(w way, id string) time.Duration {
+	r.t.Helper()
+	g := going{hosts: r.hosts, side: "yin", new: r.archived(id), repo: r.code.dir, release: id}
+	if r.side == "yin" {
+		g.side = "yang"
+	}
+	g.old = r.archived(r.peer[g.side])
 	syscall.Sync()
 	start := time.Now()
+	cpu := cpuTime()
 	w.run(r.t, g)
 	took := time.Since(start)
-	r.side, r.peer[g.side] = g.side, r.release.ID
-	r.same("peer", r.release.ID)
+	r.t.Logf("%s: %.3f s, CPU %.3f s", w.name, took.Seconds(), (cpuTime() - cpu).Seconds())
+	if !w.own {
+		r.side, r.peer[g.side] = g.side, id
+		r.same("peer", id)
+	}
 	return took
-}
-
-// pipe fills the first side with one tar, piped to eight hosts at a time.
-func (r *runner) pipe() time.Duration {
-	return r.theirs(way{run: tarball.run})
 }
 
 // flips returns when the first and the last host's link was changed: all hosts have one clock.
@@ -308,11 +360,15 @@ func (r *runner) flips(root string) (first, last time.Time) {
 	return time.Unix(0, slices.Min(at)), time.Unix(0, slices.Max(at))
 }
 
-// same looks whether every host serves the archived tree: all that rsync would
+// same looks whether the hosts, some of many, serve the archived tree: all that rsync would
 // change is nothing.
 func (r *runner) same(root, id string) {
 	r.t.Helper()
-	for _, h := range r.hosts.Names {
+	names := r.hosts.Names
+	if len(names) > 4 { // it takes its time
+		names = []string{names[0], names[len(names)/2], names[len(names)-1]}
+	}
+	for _, h := range names {
 		out, err := exec.Command("rsync", "-rlpn", "--size-only", "--delete", "--out-format=%i %n", r.archived(id)+"/", filepath.Join(r.hosts.Srv(h), root, "current")+"/").CombinedOutput()
 		if err != nil || len(out) > 0 {
 			r.t.Errorf("%s/%s does not serve %s: %v %s", h, root, id, err, out)

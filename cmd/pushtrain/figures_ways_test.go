@@ -17,7 +17,8 @@ import (
 // None of them proves or syncs anything.
 type way struct {
 	name string
-	most int // hosts that it is measured with; 0 = any number
+	most int  // hosts that it is measured with; 0 = any number
+	own  bool // it has folders of its own there
 	run  func(t testing.TB, g going)
 }
 
@@ -26,6 +27,8 @@ type going struct {
 	hosts    *fleettest.Hosts
 	old, new string // the archived trees: the one that the side holds, "" = none, and the one that it is to hold
 	side     string // of /srv/peer
+	repo     string // where the release's commit is
+	release  string // its id
 }
 
 // sh runs a script on this machine with CONFIG TREE SIDE and what more there is as
@@ -139,9 +142,9 @@ func ways(hosts int, tools bool) []way {
 
 // walk has every host look at every path of what it serves: the least that can be
 // done to see that nothing has changed.
-func walk(t testing.TB, g going) time.Duration {
+func walk(t testing.TB, hosts *fleettest.Hosts) time.Duration {
 	t.Helper()
 	start := time.Now()
-	g.sh(t, `xargs -P 8 -I{} `+leanSSH+` {} "find /srv/peer/current/ -printf ''"`)
+	going{hosts: hosts}.sh(t, `xargs -P 8 -I{} `+leanSSH+` {} "find /srv/peer/current/ -printf '%T@' >/dev/null"`)
 	return time.Since(start)
 }

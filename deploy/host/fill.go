@@ -31,12 +31,12 @@ type filling struct {
 	seal deploy.Seal // what it is to hold
 	was  record      // what it held
 
-	tree  deploy.Manifest // what it is to hold; empty before Fill
-	times []time.Time     // the mtimes of tree's files, by entry
-	known release.Known   // stamps of what it holds already
-	modes []int           // the folders that are to get their modes
-	want  []int           // the entries whose contents Files is to bring
-	whole bool            // all is written
+	tree   deploy.Manifest // what it is to hold; empty before Fill
+	times  []time.Time     // the mtimes of tree's files, by entry
+	stamps []release.Stamp // of what it holds already, by entry
+	modes  []int           // the folders that are to get their modes
+	want   []int           // the entries whose contents Files is to bring
+	whole  bool            // all is written
 }
 
 // begin returns how the side, which is sealed with seal or not at all, may be
@@ -168,38 +168,43 @@ func (s *session) filled(req Request) (*filling, error) {
 // gives files that stay their modes and times. It returns the files that have
 // other contents than before: they are gone.
 func (f *filling) change(ctx context.Context, w *placer) (missing []int, err error) {
-	f.known = make(release.Known, len(f.times))
-	old := make(map[string]deploy.Entry, len(f.was.tree.Entries))
-	for _, e := range f.was.tree.Entries {
-		old[e.Path] = e
+	f.stamps = make([]release.Stamp, len(f.tree.Entries))
+	was := f.was.tree.Entries
+	from := make([]int, len(f.tree.Entries)) // the place of what stays in was; -1 = it is new
+	stays := make([]bool, len(was))
+	o := 0 // both are in byte order of Path
+	for i, e := range f.tree.Entries {
+		for o < len(was) && was[o].Path < e.Path {
+			o++
+		}
+		from[i] = -1
+		if o < len(was) && was[o].Path == e.Path && was[o].Type == e.Type && was[o].Sum == e.Sum && was[o].Link == e.Link {
+			from[i], stays[o] = o, true
+		}
 	}
-	stays := make(map[string]bool, len(f.tree.Entries))
-	for _, e := range f.tree.Entries {
-		o := old[e.Path]
-		stays[e.Path] = o.Type == e.Type && o.Sum == e.Sum && o.Link == e.Link
-	}
-	for _, e := range slices.Backward(f.was.tree.Entries) { // what is in a folder comes before it
+	for o, e := range slices.Backward(was) { // what is in a folder comes before it
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if !stays[e.Path] {
+		if !stays[o] {
 			if err := w.dir.RemoveAll(e.Path); err != nil {
 				return nil, err
 			}
 		}
 	}
 	for i, e := range f.tree.Entries {
+		o := from[i]
 		switch {
-		case stays[e.Path] && e.Type == deploy.File:
-			err = f.retouch(w, i, old[e.Path])
+		case o >= 0 && e.Type == deploy.File:
+			err = f.retouch(w, i, o)
 		case e.Type == deploy.Dir:
-			if !stays[e.Path] {
+			if o < 0 {
 				err = w.dir.Mkdir(e.Path, 0o700) // its mode comes last: it may not be writable
 			}
-			if !stays[e.Path] || old[e.Path].Perm != e.Perm {
+			if o < 0 || was[o].Perm != e.Perm {
 				f.modes = append(f.modes, i)
 			}
-		case stays[e.Path]:
+		case o >= 0:
 		case e.Type == deploy.Link:
 			err = w.dir.Symlink(e.Link, e.Path)
 		default:
@@ -212,13 +217,12 @@ func (f *filling) change(ctx context.Context, w *placer) (missing []int, err err
 	return missing, nil
 }
 
-// retouch gives a file whose contents stay its mode and its time. It stays known
+// retouch gives the file of entry i, which was entry o and whose contents stay, its mode and its time. It stays known
 // if nobody has touched it since it was known.
-func (f *filling) retouch(w *placer, i int, old deploy.Entry) error {
-	e := f.tree.Entries[i]
-	stamp, known := f.was.known[e.Path]
-	if known && old.Perm == e.Perm && stamp.Mtime == f.times[i].UnixNano() {
-		f.known[e.Path] = stamp
+func (f *filling) retouch(w *placer, i, o int) error {
+	e, old, stamp := f.tree.Entries[i], f.was.tree.Entries[o], f.was.stamps[o]
+	if stamp.Sum != "" && old.Perm == e.Perm && stamp.Mtime == f.times[i].UnixNano() {
+		f.stamps[i] = stamp
 		return nil
 	}
 	dir, name, err := w.at(e.Path)
@@ -244,7 +248,7 @@ func (f *filling) retouch(w *placer, i int, old deploy.Entry) error {
 		return nil
 	}
 	if info, err = dir.Lstat(name); err == nil {
-		f.known[e.Path] = release.StampOf(info, e.Sum)
+		f.stamps[i] = release.StampOf(info, e.Sum)
 	}
 	return err
 }
@@ -316,7 +320,7 @@ func (f *filling) put(w *placer, i int, src io.Reader) error {
 	}
 	info, err := file.Stat()
 	if err == nil {
-		f.known[e.Path] = release.StampOf(info, e.Sum)
+		f.stamps[i] = release.StampOf(info, e.Sum)
 	}
 	return err
 }

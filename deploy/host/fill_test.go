@@ -345,8 +345,8 @@ func open(t testing.TB, dir string) *os.Root {
 // A record that is damaged anywhere is none.
 func TestRecordTorn(t *testing.T) {
 	one, _ := two(t)
-	b := record{tree: one.m, digest: one.seal.Digest, known: release.Known{"a": {Inode: 1, Size: 1, Mtime: 2, Ctime: 3, Sum: one.m.Entries[0].Sum}}}.pack()
-	if rec, whole := unpackRecord(b); !whole || len(rec.known) != 1 || rec.digest != one.seal.Digest || rec.tree.Digest() != rec.digest {
+	b := newRecord(one.m, one.seal.Digest, release.Known{"a": {Inode: 1, Size: 1, Mtime: 2, Ctime: 3, Sum: one.m.Entries[0].Sum}}).pack()
+	if rec, whole := unpackRecord(b); !whole || len(rec.known()) != 1 || rec.digest != one.seal.Digest || rec.tree.Digest() != rec.digest {
 		t.Fatalf("%+v, %v", rec, whole)
 	}
 	for i := range b {

@@ -21,26 +21,26 @@ func (s *session) intact(ctx context.Context, side deploy.Side, r record) bool {
 		return false
 	}
 	defer top.Close()
-	in := map[string][]deploy.Entry{"": nil} // what is in each folder
-	for _, e := range r.tree.Entries {
+	in := map[string][]int{"": nil} // the entries that are in each folder
+	for i, e := range r.tree.Entries {
 		dir, _ := path.Split(e.Path)
-		in[dir] = append(in[dir], e)
+		in[dir] = append(in[dir], i)
 		if e.Type == deploy.Dir {
 			in[e.Path+"/"] = nil // what is in it comes behind it
 		}
 	}
 	buf := make([]byte, 32<<10)
 	for dir, entries := range in {
-		if ctx.Err() != nil || !folderHolds(top, dir, entries, r.known, buf) {
+		if ctx.Err() != nil || !r.folder(top, dir, entries, buf) {
 			return false
 		}
 	}
 	return true
 }
 
-// folderHolds reports whether the folder dir below top, a path with its slash or ""
-// for top itself, holds these entries and nothing else. It follows no link.
-func folderHolds(top *os.File, dir string, entries []deploy.Entry, known release.Known, buf []byte) bool {
+// folder reports whether the folder dir below top, a path with its slash or "" for
+// top itself, holds these entries and nothing else. It follows no link.
+func (r record) folder(top *os.File, dir string, entries []int, buf []byte) bool {
 	fd, err := unix.Openat2(int(top.Fd()), path.Clean(dir), &unix.OpenHow{
 		Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
@@ -49,8 +49,8 @@ func folderHolds(top *os.File, dir string, entries []deploy.Entry, known release
 		return false
 	}
 	defer unix.Close(fd)
-	for _, e := range entries {
-		if !stands(fd, path.Base(e.Path), e, known[e.Path], buf) {
+	for _, i := range entries {
+		if e := r.tree.Entries[i]; !stands(fd, e.Path[len(dir):], e, r.stamps[i], buf) {
 			return false
 		}
 	}

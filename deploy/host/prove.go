@@ -35,11 +35,12 @@ func (s *session) reprove(ctx context.Context, st deploy.Standing) error {
 	if was.digest == seal.Digest && s.intact(ctx, side, was) {
 		return nil
 	}
-	m, stamps, err := s.look(ctx, side, was.known)
+	known := was.known()
+	m, stamps, err := s.look(ctx, side, known)
 	switch {
 	case err == nil && m.Digest() == seal.Digest:
-		if !maps.Equal(stamps, was.known) {
-			_ = s.remember(side, record{m, seal.Digest, stamps}) // or each of these files is read once more
+		if !maps.Equal(stamps, known) {
+			_ = s.remember(side, newRecord(m, seal.Digest, stamps)) // or each of these files is read once more
 		}
 		return nil
 	case err != nil && !unlike(err):

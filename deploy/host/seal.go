@@ -57,7 +57,7 @@ func (s *session) seal(ctx context.Context, req Request, resp *Response) error {
 // expected returns what the side must equal, and the stamps of what it was seen to hold.
 func (s *session) expected(req Request) (record, error) {
 	if f := s.filling; req.Tree == nil && f != nil && f.whole && f.side == req.Side && f.seal.Digest == req.Seal.Digest {
-		return record{f.tree, f.seal.Digest, f.known}, nil
+		return record{f.tree, f.seal.Digest, f.stamps}, nil
 	}
 	was, _ := s.recall(req.Side) // without stamps every file is read
 	if req.Tree == nil && was.digest == req.Seal.Digest {
@@ -72,7 +72,7 @@ func (s *session) expected(req Request) (record, error) {
 	if digest := req.Tree.Digest(); digest != req.Seal.Digest {
 		return record{}, refuse(Bad, "the manifest's digest is %s, not %s", digest, req.Seal.Digest)
 	}
-	return record{*req.Tree, req.Seal.Digest, was.known}, nil
+	return newRecord(*req.Tree, req.Seal.Digest, was.known()), nil
 }
 
 // prove looks at all of the side, compares it with what it must equal, and returns
@@ -85,7 +85,7 @@ func (s *session) prove(ctx context.Context, req Request, want record, resp *Res
 	if !there {
 		return record{}, refuse(Differs, "%s/%s does not exist: it was never filled", s.path, req.Side)
 	}
-	got, stamps, err := s.look(ctx, req.Side, want.known)
+	got, stamps, err := s.look(ctx, req.Side, want.known())
 	var odd *release.RefusedError
 	switch {
 	case errors.As(err, &odd):
@@ -98,7 +98,7 @@ func (s *session) prove(ctx context.Context, req Request, want record, resp *Res
 	if len(resp.Diff) > 0 {
 		return record{}, refuse(Differs, "%s/%s is not release %s: %s", s.path, req.Side, req.Seal.Release, resp.Diff[0])
 	}
-	return record{got, want.digest, stamps}, nil
+	return newRecord(got, want.digest, stamps), nil
 }
 
 // syncFS has everything on the side's file system written to disk: after rsync, one

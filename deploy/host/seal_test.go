@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pushtrain/deploy"
+	"pushtrain/deploy/release"
 )
 
 func TestSealSaysWhatDiffers(t *testing.T) {
@@ -71,7 +72,7 @@ func TestSealTrustsStamps(t *testing.T) {
 	fill(t, root, deploy.Yin, one)
 	stamps := filepath.Join(root, state, "yin.stamps")
 	rec := record{}
-	for deadline := time.Now().Add(10 * time.Second); rec.known["a"].Sum == ""; { // a is too new at first
+	for deadline := time.Now().Add(10 * time.Second); rec.known()["a"].Sum == ""; { // a is too new at first
 		if time.Now().After(deadline) {
 			t.Fatalf("no stamp is kept: %+v", rec)
 		}
@@ -85,11 +86,13 @@ func TestSealTrustsStamps(t *testing.T) {
 			t.Fatalf("the record is %q", b)
 		}
 	}
-	lie := rec.known["a"]
-	lie.Sum = strings.Repeat("0", 64)
-	rec.known["a"], rec.tree.Entries[0].Sum = lie, lie.Sum
-	put(t, root, map[string]string{state + "/yin.stamps": string(rec.pack())})
+	put(t, root, map[string]string{"yin/a": "bbbb"})
 	p.refused(seal(deploy.Yin, one), Differs, "a: content differs")
-	put(t, root, map[string]string{state + "/yin.stamps": "torn"})
+	info, err := os.Lstat(filepath.Join(root, "yin", "a"))
+	must(t, err)
+	rec.stamps[0] = release.StampOf(info, rec.tree.Entries[0].Sum)
+	put(t, root, map[string]string{state + "/yin.stamps": string(rec.pack())})
 	p.must(seal(deploy.Yin, one))
+	put(t, root, map[string]string{state + "/yin.stamps": "torn"})
+	p.refused(seal(deploy.Yin, one), Differs, "a: content differs")
 }

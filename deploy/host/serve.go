@@ -87,6 +87,8 @@ type session struct {
 	lock  *os.File // nil = the lock is not held
 	epoch uint64   // what the lock is held for
 
+	recalled map[deploy.Side]recalled // records that were read or written before
+
 	filling *filling  // nil = no side is known well enough
 	n       uint64    // the request that is under way
 	said    time.Time // when the other end heard of it last
