@@ -20,7 +20,8 @@ type Request struct {
 	Text     string // why, or the text of log
 	Override string // deploy: why the gates are passed over; "" = they hold
 	Period   string // stats: "7d"
-	Follow   bool   // deploy, rollback: wait for the outcome
+	Audit    bool   // status: hosts read all of what they serve
+	Follow   bool   // deploy, rollback, sync: wait for the outcome
 }
 
 // Reply is one line of the answer. The last one has Over set.
@@ -136,8 +137,11 @@ func (b *Bot) onAsk(a *ask) {
 		if b.online {
 			where = fmt.Sprintf("irc: in %s as %s", b.cfg.Channel, b.nick)
 		}
-		lines := append(answerStatus(b, by, args), where)
-		b.end(a, ExitDone, map[string]any{"live": b.train.Live, "running": b.train.Busy, "held": b.train.Queue.Holds, "online": b.online}, lines...)
+		lines := append(b.statusLines(args), where)
+		b.look(look{b.stackWord(args), q.Audit}, func(odd []string) {
+			b.end(a, ExitDone, map[string]any{"live": b.train.Live, "running": b.train.Busy, "held": b.train.Queue.Holds, "online": b.online,
+				"quarantine": b.book.Quarantine, "odd": odd}, append(lines, odd...)...)
+		})
 	case "queue":
 		b.end(a, ExitDone, map[string]any{"topic": b.train.Topic(), "queue": b.train.Queue}, answerQueue(b, by, nil)...)
 	case "stats":

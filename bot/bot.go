@@ -27,6 +27,8 @@ type Config struct {
 	Ops     []string      // accounts, or nicks where there are no accounts, that may override
 	Dir     string        // run logs go to Dir/runs
 	Open    time.Duration // hours a day in which pushes are made, for the capacity; 0 = 8 h
+	Idle    bool          // it answers questions, and takes up no rollout that a crash has left
+	Audit   time.Duration // how often all hosts read all of what they serve; 0 = never
 	Version string
 	Ready   func() // called once, when the bot is first in the channel; nil = nobody waits
 	Log     zerolog.Logger
@@ -57,6 +59,8 @@ type Deployer interface {
 	Do(ctx context.Context, r deploy.Rollout, e deploy.Effect, out func(fleet.Line)) deploy.Event
 	// Status asks the hosts of a target what they hold now.
 	Status(ctx context.Context, t deploy.Target) []fleet.HostStatus
+	// Audit is Status by hosts that read all of what they serve: it should be rel.
+	Audit(ctx context.Context, t deploy.Target, rel deploy.Release) []fleet.HostStatus
 	// Prune drops old releases of a stack, but none of inUse.
 	Prune(stack string, inUse ...string) error
 }
@@ -68,7 +72,7 @@ type Bot struct {
 	store  *store.Store
 	chat   Chat
 	deploy Deployer
-	inbox  chan any // irc.Event, done, *ask
+	inbox  chan any // irc.Event, done, *ask, later
 	jobs   sync.WaitGroup
 	runs   *runLogs
 
@@ -96,7 +100,11 @@ type Bot struct {
 	refusals map[string]*refusals
 	open     map[effectKey]context.CancelFunc // effects of rollouts that are under way
 	watchers map[uint64][]*ask
-	accounts bool // the server tells accounts
+	looks    map[look][]func(odd []string)      // under way, with who waits for each
+	drift    map[deploy.Target]map[string]drift // by host
+	began    map[string]uint64                  // by stack: the rollout that this process began last
+	audited  time.Time                          // the last time, or the start
+	accounts bool                               // the server tells accounts
 	ctx      context.Context
 }
 
@@ -127,6 +135,7 @@ func New(cfg Config, st *store.Store, chat Chat, d Deployer) (*Bot, error) {
 		members: map[string]irc.Member{}, spoke: map[string]time.Time{}, nick: cfg.Nick,
 		hinted: map[string]time.Time{}, refusals: map[string]*refusals{},
 		open: map[effectKey]context.CancelFunc{}, watchers: map[uint64][]*ask{},
+		looks: map[look][]func([]string){}, drift: map[deploy.Target]map[string]drift{}, began: map[string]uint64{},
 	}
 	if err := b.load(); err != nil {
 		return nil, err
@@ -224,6 +233,7 @@ func (b *Bot) Run(ctx context.Context) error {
 			}
 			b.flushRefusals()
 			b.room()
+			b.audit()
 			if err := b.commit(); err != nil {
 				return err
 			}
@@ -234,11 +244,12 @@ func (b *Bot) Run(ctx context.Context) error {
 // start brings the rules in and takes up what a crash has left.
 func (b *Bot) start() error {
 	b.takeReserve()
+	b.audited = b.now()
 	if !reflect.DeepEqual(b.train.Rules, b.cfg.Rules) {
 		b.must(train.Who{}, train.Configured{Rules: b.cfg.Rules})
 	}
 	for id, r := range b.book.Open {
-		if r.State != deploy.Stuck {
+		if r.State != deploy.Stuck && !b.cfg.Idle {
 			if err := b.deployApply(id, deploy.Resume{}); err != nil {
 				return fmt.Errorf("resume rollout %d: %w", id, err)
 			}
@@ -259,6 +270,8 @@ func (b *Bot) handle(x any) {
 		}
 	case *ask:
 		b.onAsk(x)
+	case later:
+		x()
 	default:
 		panic(fmt.Sprintf("bot: unknown input %T", x))
 	}

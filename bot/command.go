@@ -76,7 +76,7 @@ func Commands(rules train.Rules) []Command {
 		{Name: "queue", Who: "anyone", answer: answerQueue,
 			Does: "shows the whole queue"},
 		{Name: "status", Args: "[STACK]", Who: "anyone", answer: answerStatus,
-			Does: "shows what each stage serves and what runs"},
+			Does: "shows what each stage serves, what runs, and which hosts say otherwise"},
 		{Name: "eta", Who: "anyone", answer: answerETA,
 			Does: "says when your train may be up"},
 		{Name: "stats", Args: "[7d | 30d | STACK]", Who: "anyone", answer: answerStats,

@@ -51,8 +51,18 @@ func fold(s string, n int) []string {
 	return append(out, s)
 }
 
-// answerStatus says per stack what its stages serve, what runs, what is held.
-func answerStatus(b *Bot, _ train.Who, args []word) []string {
+// answerStatus says how all stands, and a moment later which hosts say otherwise.
+func answerStatus(b *Bot, who train.Who, args []word) []string {
+	b.look(look{stack: b.stackWord(args)}, func(odd []string) {
+		for _, line := range odd {
+			b.answer(who.Nick, plain, line)
+		}
+	})
+	return b.statusLines(args)
+}
+
+// statusLines says per stack what its stages serve, what runs, what is held.
+func (b *Bot) statusLines(args []word) []string {
 	var out []string
 	only := b.stackWord(args)
 	for _, st := range b.train.Rules.Stacks {

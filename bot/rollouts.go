@@ -99,8 +99,9 @@ func (b *Bot) deployApply(id uint64, e deploy.Event) error {
 	}
 	b.book = next
 	b.recs = append(b.recs, rec)
-	if _, ok := e.(deploy.Start); ok {
+	if s, ok := e.(deploy.Start); ok {
 		id = next.Last
+		b.began[s.Stack] = id
 	}
 	r, _ := next.Find(id)
 	if built, ok := e.(deploy.Built); ok && r.Train != 0 {
@@ -173,6 +174,7 @@ func (b *Bot) ended(r deploy.Rollout, e deploy.Ended) {
 	case deploy.Done, deploy.Degraded:
 		b.prune(r.Stack)
 		b.tellReturned(r)
+		b.forgetDrift(r)
 	default:
 		b.abandon(r, e)
 	}

@@ -38,13 +38,14 @@ type scripted struct {
 	change chan struct{}         // closed when an order changes
 	gone   chan struct{}         // closed when the bot stops
 	hosts  map[string]deploy.Standing
-	built  map[string]int      // releases by stack
-	kept   map[string][]string // the releases in use that the last Prune named, by stack
+	built  map[string]int                       // releases by stack
+	kept   map[string][]string                  // the releases in use that the last Prune named, by stack
+	drift  map[deploy.Target][]fleet.HostStatus // what an audit finds
 }
 
 func newScripted() *scripted {
 	return &scripted{orders: map[deploy.Target]order{}, held: map[deploy.Target]int{}, change: make(chan struct{}),
-		gone: make(chan struct{}), hosts: map[string]deploy.Standing{}, built: map[string]int{}, kept: map[string][]string{}}
+		gone: make(chan struct{}), hosts: map[string]deploy.Standing{}, built: map[string]int{}, kept: map[string][]string{}, drift: map[deploy.Target][]fleet.HostStatus{}}
 }
 
 func (f *scripted) order(t deploy.Target, o order) {
@@ -184,6 +185,26 @@ func (f *scripted) done(r deploy.Rollout, e deploy.Effect, at string) deploy.Eve
 }
 
 func (f *scripted) Status(context.Context, deploy.Target) []fleet.HostStatus { return nil }
+
+// drifts has audits find that of a host.
+func (f *scripted) drifts(t deploy.Target, h fleet.HostStatus) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h.Standing = deploy.Standing{Live: deploy.Yin}
+	f.drift[t] = []fleet.HostStatus{h}
+}
+
+// Audit finds what drift says, after a minute.
+func (f *scripted) Audit(ctx context.Context, t deploy.Target, _ deploy.Release) []fleet.HostStatus {
+	select {
+	case <-time.After(time.Minute):
+	case <-ctx.Done():
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.drift[t]
+}
 
 func (f *scripted) Prune(stack string, inUse ...string) error {
 	f.mu.Lock()

@@ -17,6 +17,7 @@ import (
 	"pushtrain/bot/irc"
 	"pushtrain/bot/store"
 	"pushtrain/deploy"
+	"pushtrain/deploy/fleet"
 	"pushtrain/train"
 )
 
@@ -148,6 +149,7 @@ func (s *stage) comeOnline() {
 var (
 	spoken  = regexp.MustCompile(`^([^ ]+?)( to pushbot)?> (.*)$`)
 	happens = regexp.MustCompile(`^([a-z]+)/([a-z]+) (ok|at|fails for good|fails)\b:? ?(.*)$`)
+	drifts  = regexp.MustCompile(`^([a-z]+)/([a-z]+) drifts: host ([a-z0-9]+), (.*)$`)
 	shell   = regexp.MustCompile(`^\$ ([a-z]+): ([a-z]+) ?([a-z]*) ?([a-z]*) ?(?:"(.*)")?$`)
 )
 
@@ -171,6 +173,10 @@ func (s *stage) do(line string) error {
 	}
 	if m := happens.FindStringSubmatch(rest); m != nil {
 		return s.rollout(deploy.Target{Stack: m[1], Stage: m[2]}, m[3], m[4])
+	}
+	if m := drifts.FindStringSubmatch(rest); m != nil {
+		s.fleet.drifts(deploy.Target{Stack: m[1], Stage: m[2]}, fleet.HostStatus{Name: m[3], Drift: strings.Split(m[4], "; ")})
+		return nil
 	}
 	if m := shell.FindStringSubmatch(rest); m != nil {
 		return s.shell(Request{By: m[1], Do: m[2], Stack: m[3], Stage: m[4], Text: m[5], Override: m[5]})
@@ -264,6 +270,8 @@ func (s *stage) directive(line string) (bool, error) {
 		s.cfg.Rules.Cap, err = strconv.Atoi(rest)
 	case "idle":
 		s.cfg.Rules.Idle, err = time.ParseDuration(rest)
+	case "audit":
+		s.cfg.Audit, err = time.ParseDuration(rest)
 	case "identity":
 		s.cfg.Rules.Identity = rest
 	case "ops":

@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "rewrite the outputs in testdata; review
 //
 //	== A scene                        a new bot on an empty journal
 //	stacks web: princess prod; config (c): princess prod; search: qa! prod       (! = external)
-//	cap 3, idle 15m, ops NICK, identity account, casemapping rfc1459, accounts, topic limit 60, first install, quarantine 1
+//	cap 3, idle 15m, ops NICK, identity account, casemapping rfc1459, accounts, topic limit 60, first install, quarantine 1, audit 6h
 //	alice> .join                      said in the channel; "alice to pushbot>" says it to the bot alone
 //	*** bob sets topic: …             by hand; "bob clears the topic"
 //	*** bob joins | joins from elsewhere | quits | parts | is now known as bob_ | logs in as b
@@ -31,6 +31,7 @@ var update = flag.Bool("update", false, "rewrite the outputs in testdata; review
 //	*** +t without op | pushbot is opped; the server cuts topics at 40
 //	*** the link is busy | free; the echo waits | comes
 //	web/princess ok | at flip | fails: host web2, prepare: disk full | fails for good: …
+//	web/prod drifts: host web2, a: content differs; …      by a hand: what an audit finds there
 //	$ alice: deploy web prod "why"    from the shell; the text overrides
 //	at once: …                        at the same moment as the line before; else 11 s later
 //	wait 20m

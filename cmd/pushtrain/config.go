@@ -13,6 +13,7 @@ type Config struct {
 	Stacks   []StackConfig `yaml:"stacks"` // in order; the first is the default
 	SSH      SSHConfig     `yaml:"ssh"`
 	Web      WebConfig     `yaml:"web"`
+	Audit    time.Duration `yaml:"audit"` // how often hosts read all of what they serve; 0 = never
 	StateDir string        `yaml:"state_dir"`
 }
 
@@ -109,6 +110,7 @@ func defaultConfig() Config {
 		Train:    TrainConfig{Cap: 8, Idle: 15 * time.Minute},
 		SSH:      SSHConfig{Parallel: 8},
 		Web:      WebConfig{Listen: "127.0.0.1:8080"},
+		Audit:    6 * time.Hour,
 		StateDir: "/var/lib/pushtrain",
 	}
 }

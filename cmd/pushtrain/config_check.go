@@ -34,6 +34,9 @@ func check(d *decoder, c *Config) {
 	if _, _, err := splitHostPort(c.Web.Listen); err != nil && c.Web.Listen != "" && d.ok("web.listen") {
 		d.problem("web.listen", "%v, or \"\" for no page", err)
 	}
+	if c.Audit < 0 && d.ok("audit") {
+		d.problem("audit", "must not be less than 0s, which is never")
+	}
 	if !filepath.IsAbs(c.StateDir) && d.ok("state_dir") {
 		d.problem("state_dir", "%q must begin with /", c.StateDir)
 	}

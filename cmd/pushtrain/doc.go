@@ -5,6 +5,7 @@ topic, and the deploy engine behind it.
 	pushtrain run                     the bot, in the foreground
 	pushtrain demo                    the whole thing on loopback, to look at
 	pushtrain init | check            write a configuration; read it and say all that is wrong with it
+	pushtrain doctor                  tries all that a push needs, and says how to mend what is not well
 	pushtrain deploy STACK STAGE      a rollout from the shell
 	pushtrain rollback STACK STAGE    flips it back
 	pushtrain sync STACK STAGE HOST   brings one host up to what its stage serves
@@ -12,7 +13,7 @@ topic, and the deploy engine behind it.
 	pushtrain status | queue | stats  what the bot knows
 	pushtrain restore FILE            takes up the journal from a copy
 	pushtrain version | completion
-	pushtrain host --root ROOT        what the bot starts on a host; nobody types it
+	pushtrain host --root ROOT        what the bot starts on a host, or a key's forced command; nobody types it
 
 The verbs of the second half ask the running bot through its socket in the state
 directory. With no bot they open the journal themselves, which keeps a bot out

@@ -11,23 +11,25 @@ import (
 )
 
 // hostCommand is the far end of a session: it speaks deploy/host's protocol on
-// stdin and stdout until the session ends.
+// stdin and stdout until the session ends. It may be a key's forced command.
 func hostCommand() *cobra.Command {
-	var root string
+	var call host.Call
 	c := &cobra.Command{
-		Use: "host --root ROOT", Short: "Serve one docroot to a bot (started by the bot, over ssh)", Args: cobra.NoArgs, Hidden: true,
+		Use: "host --root ROOT …", Short: "Serve docroots to a bot (started over ssh: by the bot, or as a key's forced command)", Args: cobra.NoArgs, Hidden: true,
 		RunE: func(c *cobra.Command, _ []string) error {
 			// A blocked read of stdin is ended by the signal itself.
 			signal.Reset(os.Interrupt, syscall.SIGTERM)
-			if root == "" {
+			if len(call.Roots) == 0 {
 				return exit(exitUsage, "host: --root is missing")
 			}
-			if err := host.Serve(c.Context(), root, c.InOrStdin(), c.OutOrStdout()); err != nil {
+			if err := host.Run(c.Context(), call, c.InOrStdin(), c.OutOrStdout()); err != nil {
 				return exit(exitFailed, "host: %w", err)
 			}
 			return nil
 		},
 	}
-	c.Flags().StringVar(&root, "root", "", "the folder that holds yin, yang and current")
+	c.Flags().StringArrayVar(&call.Roots, "root", nil, "a folder that holds yin, yang and current; several for a forced command")
+	c.Flags().StringArrayVar(&call.Hooks, "hook", nil, "a forced command: a before_flip or after_flip that may be run; several may be given")
+	c.Flags().BoolVar(&call.Session, "session", false, "said by the bot: it may run anything here anyway")
 	return c
 }

@@ -21,7 +21,7 @@ var ours = map[string][]string{
 	"deploy":                 nil,
 	"deploy/sim":             {"deploy", "deploy/host"},
 	"deploy/release":         {"deploy"},
-	"deploy/host":            {"deploy", "deploy/release"},
+	"deploy/host":            {"deploy", "deploy/release", "deploy/webserver"},
 	"deploy/fleet":           {"deploy", "deploy/host", "deploy/release"},
 	"deploy/fleet/fleettest": nil,
 	"deploy/webserver":       nil,

@@ -142,7 +142,7 @@ func newRoot() *cobra.Command {
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "say only what went wrong")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more")
 	root.AddCommand(
-		runCommand(&o), demoCommand(), initCommand(&o), checkCommand(&o),
+		runCommand(&o), demoCommand(), initCommand(&o), checkCommand(&o), doctorCommand(&o),
 		deployCommand(&o), rollbackCommand(&o), syncCommand(&o), abortCommand(&o), holdCommand(&o), unholdCommand(&o), logCommand(&o),
 		statusCommand(&o), queueCommand(&o), statsCommand(&o), restoreCommand(&o),
 		versionCommand(&o), hostCommand(),
@@ -176,6 +176,7 @@ const rootHelp = `An IRC bot that runs the push train, and the deploy engine beh
   pushtrain demo                      see it work, on this machine alone
   pushtrain init                      write a configuration to start from
   pushtrain check                     say all that is wrong with it
+  pushtrain doctor                    try all that a push needs
   pushtrain run                       the bot
 
 The configuration is --config FILE, else $PUSHTRAIN_CONFIG, ./config.yaml,

@@ -207,8 +207,8 @@ stacks:
 
 	theirs := readExecs(t, there)
 	t.Logf("on the host: %q", theirs.programs())
-	fixed := regexp.MustCompile(`^(exec "\$HOME/\.cache/pushtrain/pushtrain-[0-9a-f]{12}" host --root '/srv/web'` +
-		`|exec sh -c 'kind=\$\(uname -sm\)\n[^']*'|kind=\$\(uname -sm\)\n[^']*|rsync --server [-A-Za-z0-9.= ]*)$`)
+	fixed := regexp.MustCompile(`^(exec "\$HOME/\.cache/pushtrain/pushtrain-[0-9a-f]{12}" host --session --root '/srv/web'` +
+		`|exec sh -c 'kind=\$\(uname -sm\)\n[^']*'|kind=\$\(uname -sm\)\n[^']*|rsync --server [-A-Za-z0-9.= ]*( \. /srv/web/(yin|yang)/)?)$`)
 	shells := 0
 	for _, words := range theirs {
 		for _, w := range words {

@@ -78,7 +78,7 @@ func needTools(names ...string) error {
 }
 
 // assemble makes a bot of a configuration. The func that it returns closes what it opened.
-func assemble(cfg Config, chat bot.Chat, log zerolog.Logger, ready func()) (*bot.Bot, func(), error) {
+func assemble(cfg Config, chat bot.Chat, how bot.Config) (*bot.Bot, func(), error) {
 	st, err := openStore(cfg)
 	if err != nil {
 		return nil, nil, err
@@ -89,10 +89,10 @@ func assemble(cfg Config, chat bot.Chat, log zerolog.Logger, ready func()) (*bot
 	}
 	shut := func() {
 		if err := errors.Join(f.Close(), st.Close()); err != nil {
-			log.Warn().Err(err).Msg("close the state")
+			how.Log.Warn().Err(err).Msg("close the state")
 		}
 	}
-	b, err := bot.New(botConfig(cfg, log, ready), st, chat, f)
+	b, err := bot.New(how, st, chat, f)
 	if err != nil {
 		shut()
 		return nil, nil, err
@@ -124,7 +124,7 @@ func serveBot(ctx context.Context, cfg Config, log zerolog.Logger, ready func())
 		return err
 	}
 	link := irc.New(ircCfg)
-	b, shut, err := assemble(cfg, link, log, ready)
+	b, shut, err := assemble(cfg, link, botConfig(cfg, log, ready))
 	if err != nil {
 		return err
 	}

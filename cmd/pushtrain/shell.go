@@ -243,8 +243,11 @@ func someText(c *cobra.Command, args []string) error {
 }
 
 func statusCommand(o *options) *cobra.Command {
-	return o.withStack("status [STACK]", "Show what each stage serves and what runs",
-		func(stack string) bot.Request { return bot.Request{Do: "status", Stack: stack} })
+	var audit bool
+	c := o.withStack("status [STACK]", "Show what each stage serves, what runs, and which hosts say otherwise",
+		func(stack string) bot.Request { return bot.Request{Do: "status", Stack: stack, Audit: audit} })
+	c.Flags().BoolVar(&audit, "audit", false, "have all hosts read, beside their work, all of what they serve, and show what has drifted")
+	return c
 }
 
 func queueCommand(o *options) *cobra.Command {
@@ -304,7 +307,9 @@ func (o *options) alone(ctx context.Context, cfg Config, req bot.Request, out fu
 			return exitUnavailable, err
 		}
 	}
-	b, done, err := assemble(cfg, nobody{}, zerolog.New(os.Stderr).Level(zerolog.WarnLevel), nil)
+	how := botConfig(cfg, zerolog.New(os.Stderr).Level(zerolog.WarnLevel), nil)
+	how.Idle = slices.Contains([]string{"status", "queue", "stats"}, req.Do)
+	b, done, err := assemble(cfg, nobody{}, how)
 	if err != nil {
 		return exitFailed, err
 	}

@@ -49,7 +49,7 @@ func rulesOf(cfg Config) train.Rules {
 func botConfig(cfg Config, log zerolog.Logger, ready func()) bot.Config {
 	c := bot.Config{
 		Rules: rulesOf(cfg), Fleets: map[deploy.Target]bot.Fleet{}, Nick: cfg.IRC.Nick, Channel: cfg.IRC.Channel, Prefix: cfg.IRC.Prefix,
-		Ops: cfg.IRC.Ops, Dir: cfg.StateDir, Version: buildVersion(), Ready: ready, Log: log,
+		Ops: cfg.IRC.Ops, Dir: cfg.StateDir, Audit: cfg.Audit, Version: buildVersion(), Ready: ready, Log: log,
 	}
 	for _, s := range cfg.Stacks {
 		for _, g := range s.Stages {

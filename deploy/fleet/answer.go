@@ -20,13 +20,14 @@ const (
 	lineMax  = 1000    // bytes of a line that is shown or kept
 	diffMax  = 10      // lines of host.Response.Diff
 	saidMax  = 40      // lines of host.Response.Said: as many as an honest host sends
+	phpMax   = 20      // PHPs of host.Health
 	epochGap = 1 << 32 // rollouts that another pushtrain can't have made on top of ours
 )
 
 // answerTime is how long a host may take for an answer; 0 = as long as the effect.
 func answerTime(v host.Verb) time.Duration {
 	switch v {
-	case host.Hello, host.Status, host.Unlock:
+	case host.Hello, host.Status, host.Checkup, host.Unlock:
 		return fenceTime
 	case host.Fill:
 		return verifyTime // it reads and writes what it has already
@@ -40,7 +41,7 @@ func answerTime(v host.Verb) time.Duration {
 // goes by. What it says of a side in words that no pushtrain uses, it does not say.
 func vet(resp *host.Response, drain time.Duration) error {
 	resp.Err, resp.Code = oneLine(resp.Err), host.Code(oneLine(string(resp.Code)))
-	resp.Rsync, resp.Hostname = oneLine(resp.Rsync), oneLine(resp.Hostname)
+	resp.Rsync, resp.Hostname, resp.Helper = oneLine(resp.Rsync), oneLine(resp.Hostname), oneLine(resp.Helper)
 	resp.Diff = resp.Diff[:min(len(resp.Diff), diffMax)]
 	for i, line := range resp.Diff {
 		resp.Diff[i] = oneLine(line)
@@ -48,6 +49,13 @@ func vet(resp *host.Response, drain time.Duration) error {
 	resp.Said = resp.Said[max(0, len(resp.Said)-saidMax):]
 	for i, line := range resp.Said {
 		resp.Said[i] = oneLine(line)
+	}
+	if h := resp.Health; h != nil {
+		h.Holder, h.Fault = oneLine(h.Holder), oneLine(h.Fault)
+		h.PHP = h.PHP[:min(len(h.PHP), phpMax)]
+		for i := range h.PHP {
+			h.PHP[i].Name = oneLine(h.PHP[i].Name)
+		}
 	}
 	s := &resp.Standing
 	if s.Live != "" && s.Live != deploy.Yin && s.Live != deploy.Yang {

@@ -39,12 +39,9 @@ func (c *cargoes) load(store *release.Store, r deploy.Release) (*cargo, error) {
 			return x, nil
 		}
 	}
-	m, err := store.Manifest(r.ID)
+	m, err := manifest(store, r)
 	if err != nil {
 		return nil, err
-	}
-	if m.Digest() != r.Digest {
-		return nil, fmt.Errorf("release %s in the archive is not the one that is to be shipped: its digest differs", r.ID)
 	}
 	times, err := store.Times(r.ID, m)
 	if err != nil {
@@ -59,4 +56,16 @@ func (c *cargoes) load(store *release.Store, r deploy.Release) (*cargo, error) {
 	c.last = slices.Insert(c.last, 0, x)
 	c.last = c.last[:min(len(c.last), cargoMax)]
 	return x, nil
+}
+
+// manifest returns the archived manifest of r, if it is the one that r was proved by.
+func manifest(store *release.Store, r deploy.Release) (deploy.Manifest, error) {
+	m, err := store.Manifest(r.ID)
+	if err != nil {
+		return m, err
+	}
+	if m.Digest() != r.Digest {
+		return m, fmt.Errorf("release %s in the archive is not the one that is to be shipped: its digest differs", r.ID)
+	}
+	return m, nil
 }

@@ -76,7 +76,7 @@ func (d deed) do(ctx context.Context, e deploy.Effect) (deploy.Event, error) {
 func (d deed) fence(ctx context.Context) (deploy.Event, error) {
 	ctx, cancel := d.f.until(ctx, fenceTime+installTime)
 	defer cancel()
-	standing, taken, err := d.l.fence(ctx, d.lock)
+	standing, taken, err := d.l.fence(ctx, d.lock, d.say)
 	return deploy.Fenced{Host: d.name, Standing: standing, Taken: taken}, err
 }
 

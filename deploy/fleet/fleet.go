@@ -28,7 +28,8 @@ type Line struct {
 type HostStatus struct {
 	Name     string
 	Standing deploy.Standing
-	Err      error // why it said nothing; in words for a person
+	Drift    []string // Audit: the first paths, at most 10, that are not what was shipped, each with what differs
+	Err      error    // why it said nothing; in words for a person
 }
 
 // Fleet reaches the hosts of all stacks. Its methods may be called from several goroutines.

@@ -23,8 +23,15 @@ func (d deed) confirm(ctx context.Context, e deploy.Confirm) (deploy.Event, erro
 	return deploy.Confirmed{Host: d.name, Standing: resp.Standing}, err
 }
 
-// ready runs what the stage wants run on the host before a flip: the side is verified.
+// ready runs what the stage wants run on the host before a flip: the side is
+// verified. That the host lets us run after_flip is asked here too, while nothing
+// live has been touched: on a side that is not live, After runs nothing.
 func (d deed) ready(ctx context.Context, e deploy.Verify) error {
+	if len(d.after) > 0 {
+		if _, err := d.hook(ctx, 0, host.Request{Do: host.After, Side: e.Side, Argv: d.after}); err != nil {
+			return err
+		}
+	}
 	if len(d.before) == 0 {
 		return nil
 	}

@@ -34,6 +34,7 @@ type link struct {
 	epoch  uint64      // that s holds the lock for; 0 = it holds none
 	wake   *time.Timer // what comes next when nobody uses s: a beat, or its end
 	closed bool
+	helper string // the program that answers where the host has its own, by a forced command; "" = ours
 }
 
 // lock says for whom the lock is taken.
@@ -223,8 +224,9 @@ func (l *link) hello(ctx context.Context) (host.Response, error) {
 	case resp.Err != "":
 		err = &refusal{resp}
 	case resp.Version != host.Version:
-		err = fmt.Errorf("its pushtrain speaks protocol %d, this one %d", resp.Version, host.Version)
+		err = fmt.Errorf("its pushtrain, which its authorized_keys names, speaks protocol %d, and this one %d: install this version there", resp.Version, host.Version)
 	default:
+		l.helper = resp.Helper
 		return resp, nil
 	}
 	l.drop()
@@ -251,7 +253,7 @@ func (l *link) lock(ctx context.Context, lk lock) (host.Response, error) {
 // fence opens the session, reads where the host stands, and takes its lock;
 // taken = it did not, since the host has accepted a higher epoch, or the same one
 // of another fleet: that is the caller's to judge.
-func (l *link) fence(ctx context.Context, lk lock) (s deploy.Standing, taken bool, err error) {
+func (l *link) fence(ctx context.Context, lk lock, say func(string, ...any)) (s deploy.Standing, taken bool, err error) {
 	if err := l.take(ctx); err != nil {
 		return deploy.Standing{}, false, err
 	}
@@ -259,6 +261,9 @@ func (l *link) fence(ctx context.Context, lk lock) (s deploy.Standing, taken boo
 	resp, err := l.greet(ctx)
 	if err != nil {
 		return deploy.Standing{}, false, err
+	}
+	if program := l.odd(); program != "" {
+		say("it runs its own pushtrain (%s), of another build than this one; they understand each other", program)
 	}
 	if err := host.CheckRsync(resp.Rsync); err != nil {
 		return deploy.Standing{}, false, err
@@ -277,6 +282,17 @@ func (l *link) fence(ctx context.Context, lk lock) (s deploy.Standing, taken boo
 		err = &refusal{resp}
 	}
 	return resp.Standing, false, err
+}
+
+// odd says which program answers there, if it is not the one that would be put there; "" = it is.
+func (l *link) odd() string {
+	if l.helper == "" {
+		return ""
+	}
+	if _, ours, err := l.ssh.helper(); err != nil || ours == l.helper {
+		return ""
+	}
+	return l.helper
 }
 
 // greet says hello over the session that there is, or over a new one.

@@ -42,7 +42,7 @@ func TestIdle(t *testing.T) {
 		if there() {
 			t.Error("the session stays for ever")
 		}
-		if _, _, err := l.fence(t.Context(), lock{epoch: 3, by: "alice"}); err != nil {
+		if _, _, err := l.fence(t.Context(), lock{epoch: 3, by: "alice"}, t.Logf); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(3 * idleTime)
@@ -74,12 +74,12 @@ func TestBeat(t *testing.T) {
 		a, b := way(), way()
 		defer a.close()
 		defer b.close()
-		if _, _, err := a.fence(t.Context(), lock{epoch: 1, by: "alice"}); err != nil {
+		if _, _, err := a.fence(t.Context(), lock{epoch: 1, by: "alice"}, t.Logf); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
 		var no *refusal
-		if _, _, err := b.fence(t.Context(), lock{epoch: 2}); !errors.As(err, &no) || no.Code != host.Locked {
+		if _, _, err := b.fence(t.Context(), lock{epoch: 2}, t.Logf); !errors.As(err, &no) || no.Code != host.Locked {
 			t.Errorf("the lock of a link that is heard: %v", err)
 		}
 		if err := a.take(t.Context()); err != nil { // a bot that hangs
@@ -87,7 +87,7 @@ func TestBeat(t *testing.T) {
 		}
 		began := time.Now()
 		for {
-			_, _, err := b.fence(t.Context(), lock{epoch: 2})
+			_, _, err := b.fence(t.Context(), lock{epoch: 2}, t.Logf)
 			if err == nil {
 				break
 			}
@@ -120,13 +120,13 @@ func TestStale(t *testing.T) {
 	}
 	newer, older := way(), way()
 	newer.owner = "a1"
-	if _, _, err := newer.fence(t.Context(), lock{epoch: 7}); err != nil {
+	if _, _, err := newer.fence(t.Context(), lock{epoch: 7}, t.Logf); err != nil {
 		t.Fatal(err)
 	}
 	if err := newer.unlock(t.Context(), 7); err != nil {
 		t.Fatal(err)
 	}
-	standing, taken, err := older.fence(t.Context(), lock{epoch: 6})
+	standing, taken, err := older.fence(t.Context(), lock{epoch: 6}, t.Logf)
 	if err != nil || standing.Epoch != 7 || older.epoch != 0 || !taken {
 		t.Errorf("fence = %+v, taken %v, %v, holds epoch %d", standing, taken, err, older.epoch)
 	}
@@ -134,17 +134,17 @@ func TestStale(t *testing.T) {
 	if _, err := older.ask(t.Context(), lock{epoch: 6}, host.Request{Do: host.Status}); !errors.As(err, &no) || no.Code != host.Stale {
 		t.Errorf("a lower epoch is answered with %v", err)
 	}
-	if _, _, err := newer.fence(t.Context(), lock{epoch: 8}); err != nil {
+	if _, _, err := newer.fence(t.Context(), lock{epoch: 8}, t.Logf); err != nil {
 		t.Errorf("fence of the next rollout over the same session: %v", err)
 	}
 	if err := newer.unlock(t.Context(), 8); err != nil {
 		t.Fatal(err)
 	}
-	standing, taken, err = older.fence(t.Context(), lock{epoch: 8}) // another pushtrain counts alike
+	standing, taken, err = older.fence(t.Context(), lock{epoch: 8}, t.Logf) // another pushtrain counts alike
 	if err != nil || standing.Epoch != 8 || older.epoch != 0 || !taken {
 		t.Errorf("fence of an epoch that another has used = %+v, taken %v, %v, holds epoch %d", standing, taken, err, older.epoch)
 	}
-	if _, taken, err := newer.fence(t.Context(), lock{epoch: 8}); err != nil || taken {
+	if _, taken, err := newer.fence(t.Context(), lock{epoch: 8}, t.Logf); err != nil || taken {
 		t.Errorf("fence of one's own epoch: taken %v, %v", taken, err)
 	}
 }

@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -21,10 +22,18 @@ import (
 
 // TestMain makes the test program the helper that is put on hosts, too.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 4 && os.Args[1] == "host" && os.Args[2] == "--root" {
-		kind, _ := os.ReadFile(filepath.Join(filepath.Dir(os.Args[3]), hostile)) // without it the host is an honest one
-		misbehave(string(kind), os.Args[3])
-		if err := host.Serve(context.Background(), os.Args[3], os.Stdin, os.Stdout); err != nil {
+	if len(os.Args) > 1 && os.Args[1] == "host" {
+		var c host.Call
+		flags := flag.NewFlagSet("host", flag.ExitOnError)
+		flags.BoolVar(&c.Session, "session", false, "")
+		flags.Func("root", "", func(root string) error { c.Roots = append(c.Roots, root); return nil })
+		flags.Func("hook", "", func(argv string) error { c.Hooks = append(c.Hooks, argv); return nil })
+		_ = flags.Parse(os.Args[2:]) // it exits
+		if len(c.Roots) == 1 {
+			kind, _ := os.ReadFile(filepath.Join(filepath.Dir(c.Roots[0]), hostile)) // without it the host is an honest one
+			misbehave(string(kind), c.Roots[0])
+		}
+		if err := host.Run(context.Background(), c, os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

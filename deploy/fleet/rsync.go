@@ -50,10 +50,21 @@ func (t transfer) args() []string {
 	to := t.side + "/"
 	if t.shell != "" {
 		// The session's socket is the only way: the name is not looked up.
-		args = append(args, "--protect-args", "-e", t.shell)
+		protect := "--protect-args"
+		if plain(t.side) {
+			protect = "--no-protect-args" // a host with a forced command is to see what is asked for
+		}
+		args = append(args, protect, "-e", t.shell)
 		to = "session:" + to
 	}
 	return append(args, "--", t.tree+"/", to)
+}
+
+// plain reports whether any shell and any rsync take the path as it stands.
+func plain(path string) bool {
+	return !strings.ContainsFunc(path, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._/+,=@%-", r))
+	})
 }
 
 // run sends the tree. Its error is an *rsyncError, or says that rsync is missing here.

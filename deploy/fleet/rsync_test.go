@@ -46,15 +46,18 @@ func TestTransferArgs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(c.dir)
+	for side, want := range map[string]string{"/srv/web/yin": "--no-protect-args", "/srv/a root/yin": "--protect-args", "/srv/$x/yin": "--protect-args"} {
+		args := transfer{tree: "/a/tree", side: side, shell: c.transport("/run/x")}.args()
+		if args[len(args)-1] != "session:"+side+"/" || !slices.Contains(args, want) {
+			t.Errorf("args %q lack %s", args, want)
+		}
+	}
 	there := transfer{tree: "/a/tree", side: "/srv/web/yin", shell: c.transport("/run/x")}.args()
 	shell := there[slices.Index(there, "-e")+1]
 	for _, want := range []string{`"-F" "/etc/my config"`, `"ControlPath=/run/x"`, `"ProxyCommand=false"`, `"StrictHostKeyChecking=yes"`} {
 		if !strings.Contains(shell, want) {
 			t.Errorf("transport %s lacks %s", shell, want)
 		}
-	}
-	if there[len(there)-1] != "session:/srv/web/yin/" || !slices.Contains(there, "--protect-args") {
-		t.Errorf("args %q", there)
 	}
 }
 

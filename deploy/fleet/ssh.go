@@ -2,10 +2,8 @@ package fleet
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pushtrain/deploy/host"
 )
 
 // ssh opens sessions on machines.
@@ -60,16 +60,10 @@ func identify(helper string) (path, name string, err error) {
 			return "", "", fmt.Errorf("find the program that is put on hosts: %w", err)
 		}
 	}
-	f, err := os.Open(helper)
-	if err != nil {
+	if name, err = host.HelperName(helper); err != nil {
 		return "", "", fmt.Errorf("read the program that is put on hosts: %w", err)
 	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", "", fmt.Errorf("read the program that is put on hosts: %w", err)
-	}
-	return helper, fmt.Sprintf("pushtrain-%x", h.Sum(nil)[:6]), nil
+	return helper, name, nil
 }
 
 // args are the options of every ssh. What the user's own configuration says of
@@ -100,9 +94,8 @@ func (c *ssh) dial(ctx context.Context, addr, root string) (*session, error) {
 		return nil, err
 	}
 	control := filepath.Join(c.dir, strconv.FormatUint(c.seq.Add(1), 36))
-	// root and name hold nothing that any login shell reads differently: see Host.link.
-	run := fmt.Sprintf(`exec "$HOME/.cache/pushtrain/%s" host --root '%s'`, name, root)
-	args := append(c.args(append(c.prefer(ctx, addr), "ControlMaster=yes", "ControlPath="+control)...), "--", addr, run)
+	// root is fit for it: see Host.link.
+	args := append(c.args(append(c.prefer(ctx, addr), "ControlMaster=yes", "ControlPath="+control)...), "--", addr, host.SessionCommand(name, root))
 
 	life, kill := context.WithCancel(context.Background())
 	cmd := process(life, "ssh", args...)

@@ -11,6 +11,8 @@
 //	    yin.stamps …        what it held then, and how its files looked: what was not written since is not read again
 //	    left                which side the last flip left, and when
 //
+// As a key's forced command it lets nothing else in: see [Run].
+//
 // [Serve] answers one session's requests, one after the other. It believes
 // nothing that it is told of the host, and reads it all at each request: the
 // live side is the one behind the link now. It writes the live side never, and to

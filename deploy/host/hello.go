@@ -17,6 +17,7 @@ func (s *session) hello(ctx context.Context, req Request, resp *Response) error 
 	resp.Version = Version
 	resp.Hostname = hostname()
 	resp.Rsync = s.rsyncVersion(ctx)
+	resp.Helper = s.helper
 	return nil
 }
 

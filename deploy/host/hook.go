@@ -31,6 +31,9 @@ func (s *session) hook(ctx context.Context, req Request, resp *Response) error {
 	case len(req.Argv) == 0 || req.Argv[0] == "":
 		return refuse(Bad, "%s with no command", req.Do)
 	}
+	if err := s.forced.mayRun(req.Argv); err != nil {
+		return err
+	}
 	st, err := s.standing()
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ type holder struct {
 	By    string
 	Epoch uint64
 	Since time.Time
+	Conn  string `json:",omitempty"` // the connection of the session, where only its own rsync may come in
 }
 
 // takeLock takes the lock, or keeps it, for the request's epoch. When it
@@ -63,7 +64,7 @@ func (s *session) takeLock(ctx context.Context, req Request) (err error) {
 		}
 	}
 	s.epoch = req.Epoch
-	s.sign(holder{Stack: req.Stack, By: req.By, Epoch: req.Epoch, Since: time.Now().UTC()})
+	s.sign(holder{Stack: req.Stack, By: req.By, Epoch: req.Epoch, Since: time.Now().UTC(), Conn: s.conn})
 	return nil
 }
 

@@ -104,11 +104,16 @@ func (s *session) free(side deploy.Side) (Need, error) {
 	if err := unix.Fstatfs(int(d.Fd()), &st); err != nil {
 		return Need{}, err
 	}
+	return freeOn(st), nil
+}
+
+// freeOn is what is free on a file system for us.
+func freeOn(st unix.Statfs_t) Need {
 	free := Need{Bytes: int64(st.Bavail) * st.Frsize, Files: int64(st.Ffree)}
 	if st.Files == 0 {
 		free.Files = math.MaxInt64 // this file system makes inodes as it needs them
 	}
-	return free, nil
+	return free
 }
 
 // held returns what the side holds.

@@ -15,16 +15,16 @@ const Version = 2
 type Request struct {
 	N     uint64
 	Do    Verb
-	Epoch uint64           `json:",omitempty"` // every verb but Hello and Status carries it; one that is lower than the host's is refused for good
+	Epoch uint64           `json:",omitempty"` // every verb but Hello, Status, Checkup and Audit carries it; one that is lower than the host's is refused for good
 	Stack string           `json:",omitempty"` // Lock: for the message of who holds it
 	By    string           `json:",omitempty"` // Lock: likewise
 	Owner string           `json:",omitempty"` // Lock: who uses the epoch, up to 16 hex digits; the same epoch of another one is refused
 	Prove bool             `json:",omitempty"` // Lock: a side with a file that was changed since it was sealed is sealed no more
-	Side  deploy.Side      `json:",omitempty"` // Prepare, Seal, Flip: the side to fill, seal, flip to; Before, After: the one that was filled, that is live
+	Side  deploy.Side      `json:",omitempty"` // Prepare, Seal, Flip, Audit: the side to fill, seal, flip to, read; Before, After: the one that was filled, that is live
 	From  deploy.Side      `json:",omitempty"` // Flip: the side that must be live now; "" = there is no link yet
 	Seal  deploy.Seal      `json:",omitzero"`  // Prepare: what is coming; Seal: what it must be; Flip, Before: what it must be sealed with
 	Drain time.Duration    `json:",omitempty"` // Hello: how long a side may have readers after it was left
-	Tree  *deploy.Manifest `json:",omitempty"` // Seal: the manifest that the side must equal; nil = the one that Fill brought
+	Tree  *deploy.Manifest `json:",omitempty"` // Seal, Audit: the manifest that the side must equal; Seal: nil = the one that Fill brought
 	Need  Need             `json:",omitzero"`  // Prepare: room that the side needs
 	Argv  []string         `json:",omitempty"` // Before, After: the command, run without a shell
 	Blob  int64            `json:",omitempty"` // Fill, Files: so many bytes follow the line
@@ -54,6 +54,8 @@ const (
 	After   Verb = "after"   // runs Argv in ROOT, if Side is live; may be asked more than once
 	Status  Verb = "status"  // Standing
 	Unlock  Verb = "unlock"
+	Checkup Verb = "checkup" // Health. Takes nothing, and leaves nothing behind
+	Audit   Verb = "audit"   // reads all of Side, beside other work, and says in Diff how it is not Tree. Takes nothing
 )
 
 // Response answers one Request.
@@ -64,13 +66,15 @@ type Response struct {
 	Version  int             `json:",omitempty"` // Hello
 	Rsync    string          `json:",omitempty"` // Hello: rsync's version, "" = it is missing
 	Hostname string          `json:",omitempty"` // Hello
+	Helper   string          `json:",omitempty"` // Hello: by a forced command, which program answers; "" = the one that was asked for
 	Standing deploy.Standing `json:",omitzero"`  // all verbs: as it is after the deed
 	Busy     bool            `json:",omitempty"` // the answer is yet to come
 	Ready    bool            `json:",omitempty"` // Prepare: nothing to send; Flip: it was there already
 	Fill     bool            `json:",omitempty"` // Prepare: what the side holds is known, so Fill can make it into another release
 	Want     []byte          `json:",omitempty"` // Fill: a bit for each entry of the manifest, the lowest first; set = send its contents
-	Diff     []string        `json:",omitempty"` // Seal: the first paths that differ, at most 10, each with what differs
+	Diff     []string        `json:",omitempty"` // Seal, Audit: the first paths that differ, at most 10, each with what differs
 	Free     Need            `json:",omitzero"`  // Prepare: room that there is
+	Health   *Health         `json:",omitempty"` // Checkup
 	Said     []string        `json:",omitempty"` // Before, After: the last lines of what the command said
 }
 

@@ -56,3 +56,31 @@ func unlike(err error) bool {
 	var changed *release.ChangedError
 	return errors.As(err, &odd) || errors.As(err, &changed) || errors.Is(err, fs.ErrNotExist)
 }
+
+// audit says how a side is not what it should be, whatever stamps and seals say.
+// It changes nothing.
+func (s *session) audit(ctx context.Context, req Request, resp *Response) error {
+	switch {
+	case req.Tree == nil:
+		return refuse(Bad, "audit without a manifest")
+	case req.Side != deploy.Yin && req.Side != deploy.Yang:
+		return refuse(Bad, "side %q is neither yin nor yang", string(req.Side))
+	case s.root == nil:
+		return refuse(Differs, "%s does not exist", s.path)
+	}
+	dir, err := s.root.OpenRoot(string(req.Side))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	m, err := release.ScanIdle(ctx, dir)
+	switch {
+	case err == nil:
+		resp.Diff = deploy.Diff(*req.Tree, m, diffs)
+	case unlike(err):
+		resp.Diff = []string{oneLine(err.Error())}
+	default:
+		return err
+	}
+	return nil
+}

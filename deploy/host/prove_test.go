@@ -147,3 +147,35 @@ func TestProveTime(t *testing.T) {
 	first := took(Request{Do: Lock, Prove: true})
 	t.Logf("10,000 files: lock %v, with a proof %v, another %v", plain, first, took(Request{Do: Lock, Prove: true}))
 }
+
+// An audit reads what stamps and seals would pass, needs no lock, and changes nothing.
+func TestAudit(t *testing.T) {
+	need(t, "rsync")
+	root := fast(t)
+	one := newTree(t, "1", map[string]string{"a": "one", "b": "two"})
+	p := dial(t, root)
+	p.must(Request{Do: Lock})
+	p.ship(root, "", deploy.Yin, one)
+	q := dial(t, root)
+	audit := Request{Do: Audit, Side: deploy.Yin, Tree: &one.manifest}
+	if resp := q.must(audit); len(resp.Diff) > 0 {
+		t.Errorf("drift where there is none: %q", resp.Diff)
+	}
+	put(t, filepath.Join(root, "yin"), map[string]string{"a": "eno", "c": ""})
+	resp := q.must(audit)
+	if len(resp.Diff) != 2 || resp.Diff[0] != "a: content differs" || resp.Diff[1] != "c: not in the release" {
+		t.Errorf("drift %q", resp.Diff)
+	}
+	if resp.Standing.Sides[deploy.Yin].Release != "1" {
+		t.Errorf("an audit has taken the seal: %+v", resp.Standing)
+	}
+	if err := os.Chmod(filepath.Join(root, "yin", "a"), 0o644|os.ModeSetuid); err != nil {
+		t.Fatal(err)
+	}
+	if resp := q.must(audit); len(resp.Diff) != 1 || resp.Diff[0] != "a: is setuid: a release holds files, folders and links, with no more than permission bits" {
+		t.Errorf("drift %q", resp.Diff)
+	}
+	q.refused(Request{Do: Audit, Side: deploy.Yin}, Bad, "without a manifest")
+	q.refused(Request{Do: Audit, Side: "x", Tree: &one.manifest}, Bad, "neither yin nor yang")
+	dial(t, filepath.Join(root, "none")).refused(audit, Differs, "does not exist")
+}

@@ -18,7 +18,8 @@ func sealName(side deploy.Side) string   { return string(side) + ".seal" }
 func stampsName(side deploy.Side) string { return string(side) + ".stamps" }
 
 // seal proves that the side holds the release, brings it to disk, and seals it.
-// A side that was not proved is dirty, whatever it was before.
+// A side that was not proved is dirty, whatever it was before; one that is sealed
+// with the release already keeps that seal.
 func (s *session) seal(ctx context.Context, req Request, resp *Response) error {
 	want, err := s.expected(req)
 	if err != nil {
@@ -33,7 +34,9 @@ func (s *session) seal(ctx context.Context, req Request, resp *Response) error {
 	}
 	s.filling = nil // one that is not proved is not known
 	same := s.intact(ctx, req.Side, want)
-	if have := st.Sides[req.Side]; same && have.Release == req.Seal.Release && have.Digest == req.Seal.Digest {
+	have := st.Sides[req.Side]
+	sealed := have.Release == req.Seal.Release && have.Digest == req.Seal.Digest
+	if same && sealed {
 		return nil // it is on disk since then
 	}
 	if !same {
@@ -45,7 +48,7 @@ func (s *session) seal(ctx context.Context, req Request, resp *Response) error {
 	if err == nil {
 		err = s.syncFS(req.Side)
 	}
-	if err == nil {
+	if err == nil && !sealed {
 		err = s.writeJSON(sealName(req.Side), deploy.Seal{Release: req.Seal.Release, Digest: req.Seal.Digest, Epoch: req.Epoch})
 	}
 	if err != nil && ctx.Err() == nil { // asked to stop, it knows nothing new

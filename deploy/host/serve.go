@@ -38,7 +38,11 @@ func Serve(ctx context.Context, root string, in io.Reader, out io.Writer) error 
 	if !filepath.IsAbs(root) || root == "/" {
 		return fmt.Errorf("serve %q: a root is an absolute path below /", root)
 	}
-	s := &session{path: root, drain: usualDrain}
+	return (&session{path: root, drain: usualDrain}).run(ctx, in, out)
+}
+
+// run is the session, from its first request to its end.
+func (s *session) run(ctx context.Context, in io.Reader, out io.Writer) error {
 	defer s.close()
 	return s.serve(ctx, in, out, maxLine)
 }
@@ -82,6 +86,10 @@ type session struct {
 	out   io.Writer     // for answers
 	drain time.Duration // how long a side may have readers after it was left
 	rsync string        // its version; "" = not known yet, or it is missing
+
+	helper string // by a forced command: what this program is called as a helper
+	conn   string // by a forced command: the connection, as sshd names it
+	forced *Call  // by a forced command: what its key may do; nil = there is none
 
 	root  *os.Root // nil = ROOT does not exist; opened anew for each request until the lock is held
 	lock  *os.File // nil = the lock is not held
@@ -133,7 +141,7 @@ func (s *session) answer(ctx context.Context, line []byte, in io.Reader) Respons
 	body := io.LimitReader(in, req.Blob)
 	defer io.Copy(io.Discard, body) // where it was refused; that in has ended, the next read tells
 	s.n, s.said = req.N, time.Now()
-	if len(line) > maxSmall && req.Do != Seal {
+	if len(line) > maxSmall && req.Do != Seal && req.Do != Audit {
 		return refused(resp, refuse(Bad, "%s with %d bytes", req.Do, len(line)))
 	}
 	err := s.do(ctx, req, body, &resp)
@@ -150,7 +158,7 @@ func (s *session) answer(ctx context.Context, line []byte, in io.Reader) Respons
 
 // do carries out req.
 func (s *session) do(ctx context.Context, req Request, body io.Reader, resp *Response) error {
-	if req.Do == Hello || req.Do == Lock {
+	if req.Do == Hello || req.Do == Lock || req.Do == Checkup {
 		if err := s.guard(); err != nil {
 			return err
 		}
@@ -163,6 +171,10 @@ func (s *session) do(ctx context.Context, req Request, body io.Reader, resp *Res
 		return s.hello(ctx, req, resp)
 	case Status:
 		return nil
+	case Checkup:
+		return s.checkup(resp)
+	case Audit:
+		return s.audit(ctx, req, resp)
 	case Lock:
 		return s.takeLock(ctx, req)
 	case Unlock:

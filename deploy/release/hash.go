@@ -17,7 +17,11 @@ func (s *scanner) hash(ctx context.Context, j job, buf []byte) error {
 	if err != nil {
 		return err
 	}
-	sum, err := sumOf(ctx, j.file, buf)
+	var r io.Reader = j.file
+	if s.pace != nil {
+		r = s.pace.reader(ctx, r)
+	}
+	sum, err := sumOf(ctx, r, buf)
 	if err != nil {
 		return fmt.Errorf("%s: %w", clean(j.entry.Path), err)
 	}

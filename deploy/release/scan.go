@@ -71,12 +71,17 @@ func scan(ctx context.Context, root *os.Root, known Known, skip string) (deploy.
 	if err != nil {
 		return deploy.Manifest{}, nil, err
 	}
+	return s.manifest(), s.stamps, nil
+}
+
+// manifest is what was found.
+func (s *scanner) manifest() deploy.Manifest {
 	m := deploy.Manifest{Entries: make([]deploy.Entry, len(s.entries))}
 	for i, e := range s.entries {
 		m.Entries[i] = *e
 	}
 	slices.SortFunc(m.Entries, func(a, b deploy.Entry) int { return cmp.Compare(a.Path, b.Path) })
-	return m, s.stamps, nil
+	return m
 }
 
 // scanner is one scan. Its walk fills entries and feeds the jobs.
@@ -85,6 +90,8 @@ type scanner struct {
 	skip    string
 	jobs    chan job
 	entries []*deploy.Entry
+	pace    *pace // nil = there are workers; else the walk hashes by itself, at this pace, with buf
+	buf     []byte
 
 	mu     sync.Mutex
 	stamps Known // guarded by mu
@@ -196,6 +203,9 @@ func (s *scanner) feed(ctx context.Context, dir *os.Root, name string, info fs.F
 	if err != nil || !os.SameFile(info, opened) {
 		f.Close()
 		return changed(e.Path)
+	}
+	if s.pace != nil {
+		return s.hash(ctx, job{e, f}, s.buf)
 	}
 	select {
 	case s.jobs <- job{e, f}:

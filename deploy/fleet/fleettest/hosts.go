@@ -68,7 +68,8 @@ func Start(t testing.TB, n int) *Hosts {
 		fmt.Fprintf(&config, "Host %s\n\tHostName 127.0.1.%d\n\tHostKeyAlias %s\n", name, i, name)
 		h.must(os.WriteFile(h.path(name, "sshd_config"), fmt.Appendf(nil,
 			"ListenAddress 127.0.1.%d\nPort %d\nHostKey %s\nAuthorizedKeysFile %s\nAuthenticationMethods publickey\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nPidFile none\n",
-			i, h.port, h.path(name, "key"), h.path("id.pub")), 0o600))
+			i, h.port, h.path(name, "key"), h.path(name, "authorized_keys")), 0o600))
+		h.Admit(name, "")
 	}
 	fmt.Fprintf(&config, "Host *\n\tUser root\n\tPort %d\n\tIdentityFile %s\n\tIdentitiesOnly yes\n\tIdentityAgent none\n\tUserKnownHostsFile %s\n\tGlobalKnownHostsFile none\n",
 		h.port, h.path("id"), h.KnownHosts)
@@ -122,6 +123,18 @@ func freePort(t testing.TB, n int) int {
 	}
 	t.Fatal("no port is free on all addresses")
 	return 0
+}
+
+// Admit sets the options of the tests' key on a host, as authorized_keys(5) has
+// them; "" = none: the key may do anything.
+func (h *Hosts) Admit(name, options string) {
+	h.t.Helper()
+	key, err := os.ReadFile(h.path("id.pub"))
+	h.must(err)
+	if options != "" {
+		options += " "
+	}
+	h.must(os.WriteFile(h.path(name, "authorized_keys"), append([]byte(options), key...), 0o600))
 }
 
 // Srv returns the folder that the host has as /srv.

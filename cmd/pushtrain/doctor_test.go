@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"pushtrain/bot/irc"
+	"pushtrain/bot/irc/irctest"
+	"pushtrain/deploy"
+	"pushtrain/deploy/fleet"
+	"pushtrain/deploy/fleet/fleettest"
+	"pushtrain/deploy/host"
+	"pushtrain/deploy/webserver"
+)
+
+// TestDoctor on real parts: all is well, or what is not is named with its cure.
+func TestDoctor(t *testing.T) {
+	server := irctest.Ngircd(t, irctest.Options{})
+	h := fleettest.Start(t, 2)
+	r := newRepo(t)
+	r.commit("one")
+	dir := t.TempDir()
+	local := filepath.Join(dir, "princess")
+	file := filepath.Join(dir, "config.yaml")
+	text := configText(server.Addr(), "#push", filepath.Join(dir, "state"), h.Config,
+		stackText{name: "web", repo: r.dir, root: "/srv/web", princess: fmt.Sprintf("{name: p1, local: true, root: %q}", local), prod: "host-1, host-2"})
+	write(t, file, text, 0o644)
+	doctor := func(args ...string) (int, string) {
+		var out, errs bytes.Buffer
+		code := run(append([]string{"-c", file, "doctor"}, args...), nil, &out, &errs)
+		return code, out.String() + errs.String()
+	}
+	expect := func(code int, said string, want int, lines ...string) {
+		t.Helper()
+		if code != want {
+			t.Errorf("exit %d, want %d:\n%s", code, want, said)
+		}
+		for _, line := range lines {
+			if !strings.Contains(said, line) {
+				t.Errorf("%q is not in:\n%s", line, said)
+			}
+		}
+	}
+
+	op := irctest.Dial(t, server.Addr(), "op")
+	op.Join("#push")
+	code, said := doctor()
+	expect(code, said, 0, "warn  irc: the bot is no operator",
+		"warn  irc: irc.identity is auto, and the server tells no accounts",
+		"ok    web/princess p1: "+local+": no release of ours yet, there is no folder yet, and it can be made",
+		"ok    web/prod host-1: /srv/web: no release of ours yet, there is no folder yet")
+	op.Expect(`^:pushbot!\S+ (QUIT|PART)`)
+	op.Send("MODE #push +t")
+	op.Sync()
+	for _, stage := range []string{"princess", "prod"} {
+		var out bytes.Buffer
+		if code := run([]string{"-c", file, "deploy", "web", stage, "--yes"}, nil, &out, &out); code != 0 {
+			t.Fatalf("deploy: exit %d: %s", code, out.String())
+		}
+	}
+	h.Run("host-2", "rm /srv/web/current")
+	code, said = doctor()
+	expect(code, said, 1, "FAIL  irc: the channel is +t and the bot no operator: it can't write the topic; have services give it op when it joins, or /mode #push -t",
+		"ok    web/prod host-1: /srv/web: yin is live with ", " a flip takes ",
+		"warn  hosts: web/prod: host-2 serves nothing: there is no link; `pushtrain sync web prod host-2` brings it up")
+	if left := h.Run("host-1", "ls -A /srv/web"); strings.Contains(left, "probe") {
+		t.Errorf("a checkup has left: %s", left)
+	}
+
+	// With a bot running, that one is asked; and a host that is gone says why.
+	op.Send("MODE #push -t")
+	startBot(t, mustConfig(t, text))
+	h.Stop("host-2")
+	code, said = doctor("--json")
+	var found []finding
+	if err := json.Unmarshal([]byte(said), &found); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	has := func(want finding) {
+		t.Helper()
+		for _, f := range found {
+			if f.Grade == want.Grade && f.What == want.What && strings.Contains(f.Text, want.Text) {
+				return
+			}
+		}
+		t.Errorf("no %+v in %s", want, said)
+	}
+	if code != exitFailed {
+		t.Errorf("exit %d", code)
+	}
+	has(finding{Grade: fine, What: "irc", Text: "the bot that runs is in #push"})
+	has(finding{Grade: fail, What: "web/prod host-2", Text: "unreachable"})
+	has(finding{Grade: fine, What: "web/prod host-1", Text: "/srv/web: yin is live with "})
+}
+
+// TestJudge: each thing that a host or a channel can be found to be.
+func TestJudge(t *testing.T) {
+	target := deploy.Target{Stack: "web", Stage: "prod"}
+	well := fleet.Checkup{Name: "w1", Root: "/srv/web", Health: host.Health{Free: host.Need{Bytes: 1 << 30, Files: 1 << 20}, Flip: time.Millisecond}}
+	for want, change := range map[string]func(*fleet.Checkup){
+		"":                                  func(*fleet.Checkup) {},
+		"FAIL  web/prod w1: no such host":   func(c *fleet.Checkup) { c.Err = errors.New("no such host") },
+		"FAIL  web/prod w1: rsync 2":        func(c *fleet.Checkup) { c.Rsync = errors.New("rsync 2") },
+		"FAIL  web/prod w1: no link":        func(c *fleet.Checkup) { c.Health.Fault = "no link" },
+		"warn  web/prod w1: locked by bob":  func(c *fleet.Checkup) { c.Health.Holder = "locked by bob" },
+		"warn  web/prod w1: it runs its":    func(c *fleet.Checkup) { c.Helper = "pushtrain-1" },
+		"warn  web/prod w1: 9 inodes":       func(c *fleet.Checkup) { c.Health.Free.Files = 9 },
+		"warn  web/prod w1: its clock is -": func(c *fleet.Checkup) { c.Skew = -time.Minute },
+		"warn  web/prod w1: drain 10s is less than the 33s": func(c *fleet.Checkup) {
+			c.Health.PHP = []webserver.PHP{{Name: "8.2 fpm", Reads: webserver.Reads{Longest: 30 * time.Second, Revalidate: 2 * time.Second}}}
+		},
+	} {
+		c := well
+		change(&c)
+		var odd []string
+		for _, f := range judgeHost(target, 10*time.Second, c) {
+			if f.Grade != fine {
+				odd = append(odd, f.String())
+			}
+		}
+		if len(odd) > 1 || want == "" && len(odd) > 0 || want != "" && (len(odd) == 0 || !strings.HasPrefix(odd[0], want)) {
+			t.Errorf("%q, want %q", odd, want)
+		}
+	}
+
+	for want, change := range map[string]func(*Config, *irc.Online){
+		"":                                  func(*Config, *irc.Online) {},
+		"warn  irc: the nick pushbot is":    func(_ *Config, e *irc.Online) { e.Nick = "pushbot_" },
+		"FAIL  irc: the channel is +t":      func(_ *Config, e *irc.Online) { e.Op = false },
+		"warn  irc: the bot is no operator": func(_ *Config, e *irc.Online) { e.Op, e.TopicLock = false, false },
+		"warn  irc: the server does not":    func(_ *Config, e *irc.Online) { e.TopicLen = 0 },
+		"warn  irc: a topic has 100 bytes":  func(_ *Config, e *irc.Online) { e.TopicLen = 100 },
+		"warn  irc: irc.identity is auto":   func(_ *Config, e *irc.Online) { e.Accounts = false },
+		"FAIL  irc: irc.identity is acc":    func(c *Config, e *irc.Online) { c.IRC.Identity, e.Accounts = "account", false },
+	} {
+		cfg := defaultConfig()
+		e := irc.Online{Nick: "pushbot", TopicLen: 300, Accounts: true, Op: true, TopicLock: true}
+		change(&cfg, &e)
+		var odd []string
+		for _, f := range checkChannel(cfg, e) {
+			if f.Grade != fine {
+				odd = append(odd, f.String())
+			}
+		}
+		if len(odd) > 1 || want == "" && len(odd) > 0 || want != "" && (len(odd) == 0 || !strings.HasPrefix(odd[0], want)) {
+			t.Errorf("%q, want %q", odd, want)
+		}
+	}
+}
+
+// TestDoctorState: a folder that the bot can't use.
+func TestDoctorState(t *testing.T) {
+	if f := checkState(Config{StateDir: "/nowhere/at/all"}); f.Grade != fail || !strings.Contains(f.Cure, "mkdir -m 700 /nowhere/at/all") {
+		t.Errorf("%+v", f)
+	}
+	if f := checkState(Config{StateDir: t.TempDir()}); f.Grade != fine {
+		t.Errorf("%+v", f)
+	}
+}

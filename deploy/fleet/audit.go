@@ -1,0 +1,55 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"pushtrain/deploy"
+	"pushtrain/deploy/host"
+)
+
+// auditTime is how long the hosts have for reading their live trees.
+const auditTime = time.Hour
+
+// Audit is [Fleet.Status] that also has every host of t which should serve rel
+// read its live tree in full. It has sessions of its own, for it may take long.
+func (f *Fleet) Audit(ctx context.Context, t deploy.Target, rel deploy.Release) []HostStatus {
+	ctx, cancel := f.until(ctx, auditTime)
+	defer cancel()
+	s := f.stacks[t.Stack]
+	if s == nil {
+		return nil
+	}
+	all := make([]HostStatus, len(s.stages[t.Stage].Hosts))
+	var asked sync.WaitGroup
+	for i, h := range s.stages[t.Stage].Hosts {
+		asked.Go(func() {
+			all[i].Name = h.Name
+			all[i].Standing, all[i].Drift, all[i].Err = f.audit(ctx, s, h, rel)
+		})
+	}
+	asked.Wait()
+	return all
+}
+
+// audit asks one host. One that says by itself that it serves another release has no drift.
+func (f *Fleet) audit(ctx context.Context, s *stack, h Host, rel deploy.Release) (deploy.Standing, []string, error) {
+	l, err := f.ownLink(s, h)
+	if err != nil {
+		return deploy.Standing{}, nil, err
+	}
+	defer l.close()
+	resp, err := l.ask(ctx, noLock, host.Request{Do: host.Status})
+	live := resp.Standing.Live
+	if seal, sealed := resp.Standing.Sides[live]; err != nil || live == "" || sealed && seal.Digest != rel.Digest {
+		return resp.Standing, nil, err
+	}
+	m, err := manifest(s.store, rel)
+	if err != nil {
+		return resp.Standing, nil, fmt.Errorf("there is nothing to compare it with: %w", err)
+	}
+	read, err := l.ask(ctx, noLock, host.Request{Do: host.Audit, Side: live, Tree: &m})
+	return resp.Standing, read.Diff, err
+}

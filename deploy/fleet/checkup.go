@@ -1,0 +1,84 @@
+package fleet
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"pushtrain/deploy"
+	"pushtrain/deploy/host"
+)
+
+// Checkup is what [Fleet.Checkup] finds of one host.
+type Checkup struct {
+	Name     string
+	Root     string
+	Standing deploy.Standing
+	Health   host.Health
+	Helper   string        // the program that answers, if it is the host's own and of another build; "" = ours
+	Rsync    error         // why its rsync is not used
+	Skew     time.Duration // how far its wall clock is ahead of ours, to half the time of an answer
+	Err      error         // why it said nothing; in words for a person
+}
+
+// Checkup has every host of t try what a rollout will do, beside what is live. It
+// takes no lock and has sessions of its own.
+func (f *Fleet) Checkup(ctx context.Context, t deploy.Target) []Checkup {
+	ctx, cancel := f.until(ctx, fenceTime+installTime)
+	defer cancel()
+	s := f.stacks[t.Stack]
+	if s == nil {
+		return nil
+	}
+	all := make([]Checkup, len(s.stages[t.Stage].Hosts))
+	var asked sync.WaitGroup
+	for i, h := range s.stages[t.Stage].Hosts {
+		asked.Go(func() { all[i] = f.checkup(ctx, s, h) })
+	}
+	asked.Wait()
+	return all
+}
+
+func (f *Fleet) checkup(ctx context.Context, s *stack, h Host) (c Checkup) {
+	c.Name = h.Name
+	l, err := f.ownLink(s, h)
+	if err != nil {
+		c.Err = err
+		return c
+	}
+	defer l.close()
+	c.Root = l.root
+	hello, err := l.meet(ctx)
+	if err != nil {
+		c.Err = err
+		return c
+	}
+	c.Helper, c.Rsync = l.odd(), host.CheckRsync(hello.Rsync)
+	asked := time.Now()
+	resp, err := l.ask(ctx, noLock, host.Request{Do: host.Checkup})
+	answered := time.Now()
+	c.Standing, c.Err = resp.Standing, err
+	if err == nil && resp.Health != nil {
+		c.Health = *resp.Health
+		c.Skew = c.Health.Clock.Sub(asked.Add(answered.Sub(asked) / 2))
+	}
+	return c
+}
+
+// ownLink is a way to h beside the one that rollouts use.
+func (f *Fleet) ownLink(s *stack, h Host) (*link, error) {
+	l, err := h.link(s.Stack)
+	if err == nil {
+		l.ssh, l.open = f.ssh, f.open
+	}
+	return l, err
+}
+
+// meet opens the session, and returns how the host has answered hello.
+func (l *link) meet(ctx context.Context) (host.Response, error) {
+	if err := l.take(ctx); err != nil {
+		return host.Response{}, err
+	}
+	defer l.give()
+	return l.greet(ctx)
+}
