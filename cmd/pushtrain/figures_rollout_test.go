@@ -216,16 +216,6 @@ func (l leg) String() string {
 	return fmt.Sprintf("%s: %sover at %.3f s; skew %s, last flip at %s, CPU %.3f s", l.name, &b, (l.build + l.hosts).Seconds(), ms(l.skew), ms(l.last), l.cpu.Seconds())
 }
 
-// at returns when the rollout entered a state; 0 = it never did.
-func (l leg) at(s deploy.State) time.Duration {
-	for _, step := range l.steps {
-		if deploy.State(step.state) == s {
-			return step.at
-		}
-	}
-	return 0
-}
-
 type legs []leg
 
 func (all legs) of(f func(leg) time.Duration) (out []time.Duration) {
