@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // reserved are the words of the notation and of the channel's commands, of the bot
@@ -30,12 +31,21 @@ func check(d *decoder, c *Config) {
 	if c.SSH.Parallel < 1 && d.ok("ssh.parallel") {
 		d.problem("ssh.parallel", "must be at least 1")
 	}
+	if c.SSH.Stall < time.Second && d.ok("ssh.stall") {
+		d.problem("ssh.stall", "must be at least 1s")
+	}
+	if c.SSH.Retries < 0 && d.ok("ssh.retries") {
+		d.problem("ssh.retries", "must be at least 0")
+	}
 	checkStacks(d, c.Stacks)
 	if _, _, err := splitHostPort(c.Web.Listen); err != nil && c.Web.Listen != "" && d.ok("web.listen") {
 		d.problem("web.listen", "%v, or \"\" for no page", err)
 	}
 	if c.Audit < 0 && d.ok("audit") {
 		d.problem("audit", "must not be less than 0s, which is never")
+	}
+	if c.BuildDir != "" && !filepath.IsAbs(c.BuildDir) && d.ok("build_dir") {
+		d.problem("build_dir", "%q must begin with /", c.BuildDir)
 	}
 	if !filepath.IsAbs(c.StateDir) && d.ok("state_dir") {
 		d.problem("state_dir", "%q must begin with /", c.StateDir)

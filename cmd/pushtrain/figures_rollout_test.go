@@ -26,6 +26,7 @@ func (f *figures) rollouts(t *testing.T) {
 	if !f.full {
 		f.race(t, 2, 200, "")
 		f.flat(t, []int{1, 2}, 20)
+		f.options(t, 1, 20)
 		return
 	}
 	for _, n := range []int{1, 4, 16, 32} {
@@ -33,6 +34,44 @@ func (f *figures) rollouts(t *testing.T) {
 	}
 	t.Run("disk", func(t *testing.T) { f.race(t, 4, 10_000, "") })
 	t.Run("flat", func(t *testing.T) { f.flat(t, []int{4, 16, 64}, 1000) })
+	t.Run("options", func(t *testing.T) { f.options(t, 16, 1000) })
+}
+
+// options are what the settings do that a person may turn.
+func (f *figures) options(t *testing.T, n, files int) {
+	for i, o := range []struct{ name, ssh, top string }{
+		{"as they are", "", ""},
+		{"ssh.lean: true", "lean: true, ", ""},
+		{"ssh.parallel: 1", "parallel: 1, ", ""},
+		{"ssh.parallel: 16", "parallel: 16, ", ""},
+		{"build_dir in memory", "", fmt.Sprintf("build_dir: %q\n", memory+"/pushtrain-figures")},
+	} {
+		t.Run(o.name, func(t *testing.T) {
+			if f.full {
+				t.Setenv("TMPDIR", memory)
+			}
+			t.Cleanup(func() { os.RemoveAll(memory + "/pushtrain-figures") })
+			r := f.newRunner(t, n, files, o.ssh, o.top)
+			var known, changed, cold legs
+			r.version()
+			for range f.pick(3, 1) {
+				r.wipe("web")
+				known = append(known, r.version())
+				r.version()
+				changed = append(changed, r.version())
+				for _, h := range r.hosts.Names {
+					r.hosts.Cut(h)
+				}
+				cold = append(cold, r.ask(r.deploy))
+			}
+			group := ""
+			if i == 0 {
+				group = fmt.Sprintf("%d files to %d hosts: the options", r.release.Files, n)
+			}
+			f.add(group, o.name, "first %.2f s | 1 %% changed %.2f s | nothing changed, but to log in %.2f s | build %.2f s", quantile(known.of(tookOf), 50).Seconds(),
+				quantile(changed.of(tookOf), 50).Seconds(), quantile(cold.of(tookOf), 50).Seconds(), quantile(changed.of(buildOf), 50).Seconds())
+		})
+	}
 }
 
 // memory is a folder that is on no disk: hosts would not share one.
@@ -48,7 +87,7 @@ func (f *figures) race(t *testing.T, n, files int, dir string) {
 		t.Setenv("TMPDIR", dir)
 		where = kind(t, dir)
 	}
-	r := f.newRunner(t, n, files, "")
+	r := f.newRunner(t, n, files, "", "")
 	reps := f.pick(5, 1)
 
 	var first, known, second, changed, nothing, warm, cold legs
@@ -82,6 +121,11 @@ func (f *figures) race(t *testing.T, n, files int, dir string) {
 	r.theirs(eight, r.shipped[1])
 	var looks []time.Duration
 	all := ways(n, *withPeers)
+	for _, w := range all {
+		if w.own {
+			r.theirs(w, r.shipped[1])
+		}
+	}
 	turn := 2
 	for range f.pick(3, 1) {
 		for _, w := range all {
@@ -135,7 +179,7 @@ func (f *figures) flat(t *testing.T, counts []int, files int) {
 	for _, n := range counts {
 		t.Run(fmt.Sprintf("%d hosts", n), func(t *testing.T) {
 			t.Setenv("TMPDIR", memory)
-			r = f.newRunner(t, n, files, "")
+			r = f.newRunner(t, n, files, "", "")
 			r.version()
 			r.version()
 			var changed legs
@@ -165,8 +209,8 @@ type runner struct {
 	peer    map[string]string // the release that a side of /srv/peer holds
 }
 
-// newRunner starts n hosts and a bot, whose ssh has more options.
-func (f *figures) newRunner(t *testing.T, n, files int, more string) *runner {
+// newRunner starts n hosts and a bot, with options for its ssh, and at the top of its configuration.
+func (f *figures) newRunner(t *testing.T, n, files int, ssh, top string) *runner {
 	server, watcher := room(t)
 	state, err := os.MkdirTemp(f.dir, "")
 	if err != nil {
@@ -179,7 +223,7 @@ func (f *figures) newRunner(t *testing.T, n, files int, more string) *runner {
 	r.tree = &site{t: t, dir: filepath.Join(r.code.dir, "site"), files: files}
 	config := configText(server.Addr(), "#push", r.state, r.hosts.Config,
 		stackText{name: "web", repo: r.code.dir, root: "/srv/web", princess: strings.Join(r.hosts.Names, ", "), prod: "unused", more: "    keep: 40\n"})
-	config = strings.Replace(config, "ssh: {", "ssh: {"+more, 1)
+	config = top + strings.Replace(config, "ssh: {", "ssh: {"+ssh, 1)
 	r.pid = f.serve(t, config[:strings.Index(config, "      - {name: prod")], watcher)
 	for _, h := range r.hosts.Names {
 		for _, root := range []string{"web", "peer/yin", "peer/yang"} {
@@ -318,7 +362,7 @@ func (r *runner) wipe(root string) {
 // theirs has another way take a release to all hosts.
 func (r *runner) theirs(w way, id string) time.Duration {
 	r.t.Helper()
-	g := going{hosts: r.hosts, side: "yin", new: r.archived(id), repo: r.code.dir, release: id}
+	g := going{hosts: r.hosts, side: "yin", new: r.archived(id), repo: r.code.dir, release: id, keep: r.state}
 	if r.side == "yin" {
 		g.side = "yang"
 	}
@@ -329,10 +373,12 @@ func (r *runner) theirs(w way, id string) time.Duration {
 	w.run(r.t, g)
 	took := time.Since(start)
 	r.t.Logf("%s: %.3f s, CPU %.3f s", w.name, took.Seconds(), (cpuTime() - cpu).Seconds())
-	if !w.own {
-		r.side, r.peer[g.side] = g.side, id
-		r.same("peer", id)
+	if w.own {
+		g.shows(r.t, w)
+		return took
 	}
+	r.side, r.peer[g.side] = g.side, id
+	r.same("peer", id)
 	return took
 }
 

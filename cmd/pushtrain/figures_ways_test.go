@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +20,7 @@ import (
 type way struct {
 	name string
 	most int  // hosts that it is measured with; 0 = any number
-	own  bool // it has folders of its own there
+	own  bool // it has a folder of its own there, /srv/NAME, which it makes the first time
 	run  func(t testing.TB, g going)
 }
 
@@ -29,6 +31,7 @@ type going struct {
 	side     string // of /srv/peer
 	repo     string // where the release's commit is
 	release  string // its id
+	keep     string // a folder of this machine for what is kept from one to the next
 }
 
 // sh runs a script on this machine with CONFIG TREE SIDE and what more there is as
@@ -120,6 +123,87 @@ var ansible = way{name: "ansible", most: 16, run: func(t testing.TB, g going) {
 	}
 }}
 
+// capistrano has every host check out the commit by itself, from a repository that is as near as can be.
+var capistrano = way{name: "capistrano", most: 4, own: true, run: func(t testing.TB, g going) {
+	dir := t.TempDir()
+	var servers strings.Builder
+	for _, h := range g.hosts.Names {
+		fmt.Fprintf(&servers, "server %q, user: \"root\", roles: %%w{app}\n", h)
+	}
+	g.files(t, dir, map[string]string{
+		"Capfile": `require "capistrano/setup"
+require "capistrano/deploy"
+require "capistrano/scm/git"
+install_plugin Capistrano::SCM::Git
+`,
+		"config/deploy.rb": fmt.Sprintf(`set :application, "site"
+set :repo_url, %q
+set :repo_tree, "site"
+set :branch, %q
+set :deploy_to, "/srv/capistrano"
+set :keep_releases, 2
+set :ssh_options, {config: [%q]}
+`, g.repo, g.release, g.hosts.Config),
+		"config/deploy/production.rb": servers.String(),
+	})
+	c := exec.Command("cap", "production", "deploy")
+	c.Dir = dir
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("cap: %v: %s", err, out)
+	}
+}}
+
+// shipit copies the release before on every host and has rsync make it into the next one.
+var shipit = way{name: "shipit-deploy", most: 4, own: true, run: func(t testing.TB, g going) {
+	dir := t.TempDir()
+	modules, err := filepath.Abs("../../.tools/shipit/node_modules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	servers := "'root@" + strings.Join(g.hosts.Names, "', 'root@") + "'"
+	g.files(t, dir, map[string]string{
+		"shipitfile.js": fmt.Sprintf(`module.exports = shipit => {
+  require(%q)(shipit)
+  shipit.initConfig({
+    default: {deployTo: '/srv/shipit-deploy', repositoryUrl: %q, branch: %q, ignores: ['.git'], dirToCopy: 'site', keepReleases: 2, keepWorkspace: true, workspace: %q},
+    production: {servers: [%s]},
+  })
+}
+`, filepath.Join(modules, "shipit-deploy"), g.repo, g.release, filepath.Join(g.keep, "shipit"), servers),
+		"bin/ssh": fmt.Sprintf("#!/bin/sh\nexec /usr/bin/ssh -F %q \"$@\"\n", g.hosts.Config), // it has no option for that
+	})
+	c := exec.Command(filepath.Join(modules, ".bin", "shipit"), "production", "deploy")
+	c.Dir, c.Env = dir, append(os.Environ(), "PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"))
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("shipit: %v: %s", err, out)
+	}
+}}
+
+// files writes what a tool is to be told into dir. Those in bin may be run.
+func (g going) files(t testing.TB, dir string, texts map[string]string) {
+	t.Helper()
+	for name, text := range texts {
+		p := filepath.Join(dir, name)
+		mode := os.FileMode(0o644)
+		if strings.HasPrefix(name, "bin/") {
+			mode = 0o755
+		}
+		if err := errors.Join(os.MkdirAll(filepath.Dir(p), 0o755), os.WriteFile(p, []byte(text), mode)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// shows fails the test where a host does not serve the release in the folder of its own that a way has.
+func (g going) shows(t testing.TB, w way) {
+	t.Helper()
+	want, err := os.ReadFile(filepath.Join(g.new, "VERSION"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.sh(t, `v=$2; while read h; do ssh -n -F "$c" $h "cat /srv/$1/current/VERSION" | grep -qx "$v" || exit 1; done`, w.name, strings.TrimSpace(string(want)))
+}
+
 // shortDir is a folder whose path leaves room for a socket's name.
 func shortDir(t testing.TB) string {
 	t.Helper()
@@ -134,9 +218,15 @@ func shortDir(t testing.TB) string {
 // ways are those that there are here, for so many hosts; tools of others only where they are asked for: they are slow.
 func ways(hosts int, tools bool) []way {
 	all := []way{loop, eight, tarball}
-	if _, err := exec.LookPath("ansible-playbook"); err == nil && tools && hosts <= ansible.most {
-		all = append(all, ansible)
+	if !tools {
+		return all
 	}
+	for program, w := range map[string]way{"ansible-playbook": ansible, "cap": capistrano, "../../.tools/shipit/node_modules/.bin/shipit": shipit} {
+		if _, err := exec.LookPath(program); err == nil && hosts <= w.most {
+			all = append(all, w)
+		}
+	}
+	slices.SortStableFunc(all[3:], func(a, b way) int { return strings.Compare(a.name, b.name) })
 	return all
 }
 

@@ -10,9 +10,6 @@ import (
 	"pushtrain/deploy/host"
 )
 
-// tries is how often a prepare runs rsync at most.
-const tries = 3
-
 // deed is one effect on one host.
 type deed struct {
 	f    *Fleet
@@ -114,7 +111,7 @@ func (d deed) prepare(ctx context.Context, e deploy.Prepare) error {
 		}
 		err = d.send(ctx, e.Release, e.Side, false)
 		var failed *rsyncError
-		if err == nil || !errors.As(err, &failed) || !failed.again() || try == tries {
+		if err == nil || !errors.As(err, &failed) || !failed.again() || try > d.f.retries {
 			return err
 		}
 		d.say("%s; trying again", failed.reason)
@@ -162,7 +159,7 @@ func (d deed) send(ctx context.Context, r deploy.Release, side deploy.Side, chec
 }
 
 func (d deed) rsync(ctx context.Context, r deploy.Release, side deploy.Side, checksum bool) error {
-	t := transfer{host: d.name, root: d.l.root, tree: d.s.store.Tree(r.ID), side: d.l.root + "/" + string(side), checksum: checksum}
+	t := transfer{host: d.name, root: d.l.root, tree: d.s.store.Tree(r.ID), side: d.l.root + "/" + string(side), checksum: checksum, stall: d.l.stall}
 	if !d.l.local {
 		control, err := d.l.control(ctx, d.lock.epoch)
 		if err != nil {

@@ -34,9 +34,10 @@ type HostStatus struct {
 
 // Fleet reaches the hosts of all stacks. Its methods may be called from several goroutines.
 type Fleet struct {
-	stacks map[string]*stack
-	ssh    *ssh
-	slots  chan struct{} // one for each host that may be filled at once
+	stacks  map[string]*stack
+	ssh     *ssh
+	slots   chan struct{} // one for each host that may be filled at once
+	retries int           // Config's
 
 	open  context.Context // ends with Close
 	close context.CancelFunc
@@ -55,10 +56,13 @@ type stack struct {
 
 // Open returns the fleet of cfg. It connects to nothing yet.
 func Open(cfg Config) (*Fleet, error) {
-	f := &Fleet{stacks: map[string]*stack{}, slots: make(chan struct{}, cmp.Or(cfg.Parallel, 8))}
+	f := &Fleet{stacks: map[string]*stack{}, slots: make(chan struct{}, cmp.Or(cfg.Parallel, 8)), retries: cfg.Retries}
 	for _, s := range cfg.Stacks {
 		if s.Name == "" || s.Name != filepath.Base(s.Name) || f.stacks[s.Name] != nil {
 			return nil, fmt.Errorf("stack %q has no name of its own", s.Name)
+		}
+		if cfg.BuildDir != "" {
+			s.Source.Work = filepath.Join(cfg.BuildDir, s.Name)
 		}
 		store, err := release.Open(filepath.Join(cfg.Dir, s.Name), s.Source, s.Keep)
 		if err != nil {
@@ -77,7 +81,7 @@ func Open(cfg Config) (*Fleet, error) {
 	}
 	owner := newOwner()
 	for l := range f.links {
-		l.ssh, l.owner, l.open = f.ssh, owner, f.open
+		l.ssh, l.owner, l.open, l.stall = f.ssh, owner, f.open, cmp.Or(cfg.Stall, stallTime)
 	}
 	return f, nil
 }

@@ -23,6 +23,7 @@ const (
 type link struct {
 	stack, host string
 	drain       time.Duration
+	stall       time.Duration // how long it may take no byte while it is filled
 	addr, root  string
 	local       bool
 	ssh         *ssh
@@ -158,7 +159,7 @@ func (l *link) callWith(ctx context.Context, req host.Request, body func(io.Writ
 		ctx, cancel = context.WithTimeoutCause(ctx, d, lateError(d))
 		defer cancel()
 	}
-	resp, err := l.s.call(ctx, req, body)
+	resp, err := l.s.call(ctx, req, l.stall, body)
 	if err == nil {
 		if err = vet(&resp, l.drain); err != nil {
 			l.s.kill()

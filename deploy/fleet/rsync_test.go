@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestProgress(t *testing.T) {
@@ -34,7 +35,7 @@ func TestProgressBound(t *testing.T) {
 }
 
 func TestTransferArgs(t *testing.T) {
-	here := transfer{tree: "/a/tree", side: "/srv/web/yin", checksum: true}.args()
+	here := transfer{tree: "/a/tree", side: "/srv/web/yin", checksum: true, stall: 30 * time.Second}.args()
 	if want := []string{"--checksum", "--", "/a/tree/", "/srv/web/yin/"}; !slices.Equal(here[len(here)-4:], want) {
 		t.Errorf("args %q", here)
 	}

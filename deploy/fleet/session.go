@@ -16,7 +16,7 @@ import (
 // answerMax is the longest line that a host may answer with.
 const answerMax = 1 << 20
 
-// stallTime is how long a host may take no byte, and say nothing, while it is filled.
+// stallTime is how long a host may take no byte, and say nothing, while it is filled, unless Config says.
 const stallTime = 30 * time.Second
 
 // busyFew is how often a host may say that it is busy before it is counted by the clock.
@@ -54,16 +54,16 @@ func (e lostError) Unwrap() error { return e.error }
 // lostError, and the session is over then. The end of ctx ends the session.
 //
 // body writes the request's Blob; nil = it has none. With one, a host that takes
-// no byte and says nothing for stallTime is lost.
-func (s *session) call(ctx context.Context, req host.Request, body func(io.Writer) error) (host.Response, error) {
+// no byte and says nothing for stall is lost.
+func (s *session) call(ctx context.Context, req host.Request, stall time.Duration, body func(io.Writer) error) (host.Response, error) {
 	alive := func() {}
 	if body != nil {
 		var cancel context.CancelCauseFunc
 		ctx, cancel = context.WithCancelCause(ctx)
 		defer cancel(nil)
-		stalled := time.AfterFunc(stallTime, func() { cancel(fmt.Errorf("it took no byte for %s", stallTime)) })
+		stalled := time.AfterFunc(stall, func() { cancel(fmt.Errorf("it took no byte for %s", stall)) })
 		defer stalled.Stop()
-		alive = func() { stalled.Reset(stallTime) }
+		alive = func() { stalled.Reset(stall) }
 	}
 	resp, err := s.exchange(ctx, req, body, alive)
 	if err != nil {
