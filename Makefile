@@ -66,6 +66,7 @@ soak: packages-soak
 	$(GO) test -count=1 -timeout 60m -v $(SOAK_$(PART))
 
 $(SHIPIT):
+	@command -v npm >/dev/null || { $(call install,npm); }
 	npm install --silent --no-audit --no-fund --prefix .tools/shipit shipit-cli@5.3.0 shipit-deploy@5.3.0
 
 # Debian packages by name; nothing happens where all are installed.

@@ -160,16 +160,20 @@ var shipit = way{name: "shipit-deploy", most: 4, own: true, run: func(t testing.
 	if err != nil {
 		t.Fatal(err)
 	}
+	workspace := filepath.Join(g.keep, "shipit")
+	if err := os.MkdirAll(workspace, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	servers := "'root@" + strings.Join(g.hosts.Names, "', 'root@") + "'"
 	g.files(t, dir, map[string]string{
 		"shipitfile.js": fmt.Sprintf(`module.exports = shipit => {
   require(%q)(shipit)
   shipit.initConfig({
-    default: {deployTo: '/srv/shipit-deploy', repositoryUrl: %q, branch: %q, ignores: ['.git'], dirToCopy: 'site', keepReleases: 2, keepWorkspace: true, workspace: %q},
+    default: {deployTo: '/srv/shipit-deploy', repositoryUrl: %q, branch: %q, ignores: ['.git'], dirToCopy: 'site', keepReleases: 2, shallowClone: false, keepWorkspace: true, workspace: %q},
     production: {servers: [%s]},
   })
 }
-`, filepath.Join(modules, "shipit-deploy"), g.repo, g.release, filepath.Join(g.keep, "shipit"), servers),
+`, filepath.Join(modules, "shipit-deploy"), g.repo, g.release, workspace, servers),
 		"bin/ssh": fmt.Sprintf("#!/bin/sh\nexec /usr/bin/ssh -F %q \"$@\"\n", g.hosts.Config), // it has no option for that
 	})
 	c := exec.Command(filepath.Join(modules, ".bin", "shipit"), "production", "deploy")
