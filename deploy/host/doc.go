@@ -18,10 +18,11 @@
 // live side is the one behind the link now. It writes the live side never, and to
 // the link by rename(2) alone. The idle side's files it writes only on the way
 // from a release that it has sealed there, or from nothing, to another one; from
-// anything else, rsync does. What
-// its answers say is on disk before they are given. A session that ends, however
-// it ends, gives its lock back, and leaves a side that was being filled dirty. One
-// that holds the lock and is not heard for [Silence] is ended.
+// anything else, rsync does. What its answers say is on disk before they are given.
+//
+// A session that ends, however it ends, gives its lock back, and leaves a side that
+// was being filled dirty. One that holds the lock and is not heard for [Silence] is
+// ended.
 //
 // The caller owes it: an end of the input when the session is over (the end of
 // the context stops the request under way, not a wait for the next), a reader for
