@@ -1,6 +1,6 @@
 # make demo    the main job, on loopback; ARGS="--play=no --for 60s" go to `pushtrain demo`
 # make test    every test, with all that they need; PUSHTRAIN_SHOTS=DIR keeps pictures of the page
-# make bench   the figures
+# make bench   the figures; PEERS=yes has Ansible, Capistrano and shipit-deploy measured beside
 # make soak    long runs with full counts: PART=sim, mixed, faults or power, each under an hour
 # make build   bin/pushtrain
 
@@ -13,9 +13,11 @@ DEMO_PACKAGES := git rsync
 TEST_PACKAGES := git rsync openssh-client openssh-server ngircd nginx util-linux strace zsh fish \
 	php8.2-fpm apache2-bin libapache2-mod-php8.2 curl chromium fonts-dejavu-core
 SOAK_PACKAGES := caddy
+PEER_PACKAGES := ansible capistrano
+SHIPIT := .tools/shipit/node_modules/.bin/shipit
 FUZZ_TIME ?= 5s
 
-.PHONY: build demo test lint fuzz bench soak packages-demo packages-test packages-soak clean
+.PHONY: build demo test lint fuzz bench soak packages-demo packages-test packages-soak packages-peers clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/pushtrain ./cmd/pushtrain
@@ -50,10 +52,10 @@ fuzz:
 		echo "fuzz $$package $$name: $$(grep -o 'execs: [0-9]*' <<<"$$said" | tail -1)"; \
 	done
 
-bench: packages-test
+bench: packages-test $(if $(PEERS),packages-peers $(SHIPIT))
 	$(GO) test -run '^$$' -bench . -benchmem ./train ./bot/store
 	$(GO) test -count=1 -run '^TestForecastCalibrated$$' -v ./train
-	$(GO) test -count=1 -timeout 40m -run '^TestFigures$$' -v ./cmd/pushtrain -figures
+	$(GO) test -count=1 -timeout 120m -run '^TestFigures$$' -v ./cmd/pushtrain -figures $(if $(PEERS),-peers)
 
 # The parts of the soak, by name: what `go test` is told.
 SOAK_mixed := -parallel 6 -run '^(TestMixed|TestWarmCache|TestForget)$$' ./deploy/webserver -soak $(CURDIR)/.soak/mixed
@@ -66,11 +68,17 @@ soak: packages-soak
 	@[ -n '$(filter $(PARTS),$(PART))' ] || { echo 'make soak PART=…: one of $(PARTS)'; exit 2; }
 	$(GO) test -count=1 -timeout 60m -v $(SOAK_$(PART))
 
+$(SHIPIT):
+	@command -v npm >/dev/null || { $(call install,npm); }
+	npm install --silent --no-audit --no-fund --prefix .tools/shipit shipit-cli@5.3.0 shipit-deploy@5.3.0
+
 # Debian packages by name; nothing happens where all are installed.
 packages-demo:
 	@$(call install,$(DEMO_PACKAGES))
 packages-test:
 	@$(call install,$(TEST_PACKAGES))
+packages-peers:
+	@$(call install,$(PEER_PACKAGES))
 packages-soak: packages-test
 	@$(call install,$(SOAK_PACKAGES))
 

@@ -14,7 +14,8 @@ type Config struct {
 	SSH      SSHConfig      `yaml:"ssh"`
 	Web      WebConfig      `yaml:"web"`
 	People   []PersonConfig `yaml:"people"`
-	Audit    time.Duration  `yaml:"audit"` // how often hosts read all of what they serve; 0 = never
+	Audit    time.Duration  `yaml:"audit"`     // how often hosts read all of what they serve; 0 = never
+	BuildDir string         `yaml:"build_dir"` // where commits are built; "" = in StateDir
 	StateDir string         `yaml:"state_dir"`
 }
 
@@ -125,7 +126,11 @@ type HostConfig struct {
 
 // SSHConfig is how hosts are reached.
 type SSHConfig struct {
-	Config string `yaml:"config"` // an ssh_config(5) file; "" = the user's own
+	Config   string        `yaml:"config"`   // an ssh_config(5) file; "" = the user's own
+	Lean     bool          `yaml:"lean"`     // a cheaper key exchange first, where no ssh_config chooses one
+	Parallel int           `yaml:"parallel"` // hosts that are filled at once
+	Stall    time.Duration `yaml:"stall"`    // how long a host that is being filled may take no byte
+	Retries  int           `yaml:"retries"`  // how often an rsync that broke off is run again
 }
 
 // WebConfig is the page.
@@ -139,6 +144,7 @@ func defaultConfig() Config {
 	return Config{
 		IRC:      IRCConfig{TLS: true, Nick: "pushbot", Prefix: ".", Identity: "auto"},
 		Train:    TrainConfig{Cap: 8, Idle: 15 * time.Minute, Open: 8 * time.Hour},
+		SSH:      SSHConfig{Parallel: 8, Stall: 30 * time.Second, Retries: 2},
 		Web:      WebConfig{Listen: "127.0.0.1:8080"},
 		Audit:    6 * time.Hour,
 		StateDir: "/var/lib/pushtrain",

@@ -32,11 +32,23 @@ func check(d *decoder, c *Config) {
 	if o := c.Train.Open; (o <= 0 || o > 24*time.Hour) && d.ok("train.open") {
 		d.problem("train.open", "must be more than 0s and at most 24h")
 	}
+	if c.SSH.Parallel < 1 && d.ok("ssh.parallel") {
+		d.problem("ssh.parallel", "must be at least 1")
+	}
+	if c.SSH.Stall < time.Second && d.ok("ssh.stall") {
+		d.problem("ssh.stall", "must be at least 1s")
+	}
+	if c.SSH.Retries < 0 && d.ok("ssh.retries") {
+		d.problem("ssh.retries", "must be at least 0")
+	}
 	checkStacks(d, c.Stacks)
 	checkWeb(d, c.Web)
 	checkPeople(d, c.People)
 	if c.Audit < 0 && d.ok("audit") {
 		d.problem("audit", "must not be less than 0s, which is never")
+	}
+	if c.BuildDir != "" && !filepath.IsAbs(c.BuildDir) && d.ok("build_dir") {
+		d.problem("build_dir", "%q must begin with /", c.BuildDir)
 	}
 	if !filepath.IsAbs(c.StateDir) && d.ok("state_dir") {
 		d.problem("state_dir", "%q must begin with /", c.StateDir)

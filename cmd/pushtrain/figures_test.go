@@ -19,14 +19,17 @@ import (
 	"pushtrain/bot/irc/irctest"
 )
 
-var fullFigures = flag.Bool("figures", false, "make the figures of TestFigures at their full size")
+var (
+	fullFigures = flag.Bool("figures", false, "make the figures of TestFigures at their full size")
+	withPeers   = flag.Bool("peers", false, "and measure the tools of others that are installed")
+)
 
 // TestFigures measures the program as `make build` makes it, and prints one table.
 // No time fails it: times are for a person to compare, and only with those of the
 // same run. Without -figures it is this test program, and all is so small that it
 // shows no more than that the figures are made of the right things.
 func TestFigures(t *testing.T) {
-	f := &figures{t: t, full: *fullFigures, disk: onDisk(t), program: os.Args[0]}
+	f := &figures{t: t, full: *fullFigures, disk: onDisk(t), dir: t.TempDir(), program: os.Args[0]}
 	if f.full {
 		f.program = program(t)
 	}
@@ -35,7 +38,7 @@ func TestFigures(t *testing.T) {
 	t.Run("joins", f.joins)
 	t.Run("memory", f.memory)
 	t.Run("stats", f.stats)
-	t.Run("rollout", f.rollout)
+	t.Run("rollouts", f.rollouts)
 	f.print()
 }
 
@@ -50,6 +53,7 @@ func size(full bool) string {
 type figures struct {
 	t       *testing.T
 	full    bool
+	dir     string // a temporary folder on a disk
 	disk    string // the file system of the temporary folders
 	program string // the binary
 	rows    [][3]string
@@ -123,7 +127,7 @@ func kind(t testing.TB, dir string) string {
 func program(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "pushtrain")
-	c := exec.Command("go", "build", "-trimpath", "-o", path, ".")
+	c := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, ".")
 	c.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v: %s", err, out)

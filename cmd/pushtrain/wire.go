@@ -89,7 +89,7 @@ func watchOf(w WatchConfig) bot.Watch {
 }
 
 func fleetConfig(cfg Config) fleet.Config {
-	c := fleet.Config{Dir: filepath.Join(cfg.StateDir, "releases"), SSHConfig: cfg.SSH.Config}
+	c := fleet.Config{Dir: filepath.Join(cfg.StateDir, "releases"), SSHConfig: cfg.SSH.Config, Lean: cfg.SSH.Lean, Parallel: cfg.SSH.Parallel, Stall: cfg.SSH.Stall, Retries: cfg.SSH.Retries, BuildDir: cfg.BuildDir}
 	for _, s := range cfg.Stacks {
 		st := fleet.Stack{
 			Name: s.Name, Root: strings.TrimSuffix(s.Root, "/"), Drain: s.Drain, Keep: s.Keep,

@@ -27,7 +27,7 @@ func TestVet(t *testing.T) {
 	}
 
 	const codes = "\x1b[31m\x1b]0;x\x07\x02\x0304,05\x1f\x00\r\n\u009b31m\u202e\u200b\x7f\xff"
-	evil := host.Response{Err: codes + strings.Repeat("é", 5000), Code: host.Code(codes), Rsync: codes, Hostname: codes,
+	evil := host.Response{Err: codes + strings.Repeat("é", 5000), Code: host.Code(codes), Rsync: codes, Hostname: codes, Helper: codes,
 		Standing: deploy.Standing{Sides: map[deploy.Side]deploy.Seal{deploy.Yin: seal, "yon": seal, deploy.Yang: {Release: codes, Digest: seal.Digest}}, Drain: 1 << 62}}
 	for range 1000 {
 		evil.Diff, evil.Said = append(evil.Diff, codes), append(evil.Said, codes)
@@ -35,7 +35,7 @@ func TestVet(t *testing.T) {
 	if err := vet(host.Status, &evil, time.Second); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range append(append(evil.Diff, evil.Said...), evil.Err, string(evil.Code), evil.Rsync, evil.Hostname) {
+	for _, s := range append(append(evil.Diff, evil.Said...), evil.Err, string(evil.Code), evil.Rsync, evil.Hostname, evil.Helper) {
 		if !utf8.ValidString(s) || len(s) > lineMax+len("…") || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Errorf("%q goes on", s)
 		}
@@ -112,6 +112,72 @@ func TestNeverAnswers(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestFillsForEver: whatever a host does that is to be filled over its session, it
+// costs the time that it may take and no more.
+func TestFillsForEver(t *testing.T) {
+	m := deploy.Manifest{Entries: []deploy.Entry{{Path: "a", Type: deploy.Dir, Perm: 0o755}, {Path: "a/b", Type: deploy.File, Perm: 0o644, Size: 1, Sum: strings.Repeat("0", 64)}}}
+	fillCargo := &cargo{release: deploy.Release{ID: "1", Digest: m.Digest()}, manifest: m, blob: make([]byte, 1<<20)}
+	const once = -1
+	hears := func(in io.Reader) { _, _ = io.Copy(io.Discard, in) }
+	says := func(line string, every time.Duration) func(io.Reader, io.Writer) {
+		return func(in io.Reader, out io.Writer) {
+			if every == once {
+				go io.WriteString(out, line) // it is read when all is sent
+				hears(in)
+				return
+			}
+			go hears(in)
+			for {
+				if _, err := io.WriteString(out, line); err != nil {
+					return
+				}
+				time.Sleep(every)
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		peer func(io.Reader, io.Writer)
+		want string
+		took time.Duration
+	}{
+		"busy for ever":            {says(`{"N":1,"Busy":true}`+"\n", time.Second), "no answer within 10m0s", verifyTime},
+		"busy all the time":        {says(`{"N":1,"Busy":true}`+"\n", 0), "busy, more often", 0},
+		"busy with another":        {says(`{"N":2,"Busy":true}`+"\n", time.Second), "it answered request 2 when 1 was asked", 0},
+		"silent":                   {func(in io.Reader, _ io.Writer) { hears(in) }, "it took no byte for 30s", stallTime},
+		"deaf":                     {func(_ io.Reader, out io.Writer) { _, _ = out.Write([]byte("xx")) }, "it took no byte for 30s", stallTime},
+		"wants a folder":           {says(`{"N":1,"Want":"AQ=="}`+"\n", once), "it asks for the contents of a dir", 0},
+		"wants what there is not":  {says(`{"N":1,"Want":"AAAA"}`+"\n", once), "it asks for files that the release does not have", 0},
+		"wants all that there are": {says(`{"N":1,"Want":"`+strings.Repeat("/", 2<<20)+`"}`+"\n", once), "it answered with more than 1048576 bytes", 0},
+		"goes by another side":     {says(`{"N":1,"Standing":{"Live":"yon"}}`+"\n", once), `it says that its live side is "yon"`, 0},
+		"takes a byte a second": {func(in io.Reader, out io.Writer) {
+			for b := make([]byte, 1); ; time.Sleep(time.Second) {
+				if _, err := in.Read(b); err != nil {
+					return
+				}
+			}
+		}, "it took no byte for 30s", stallTime},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l, err := Host{Name: "a", Local: true}.link(Stack{Name: "web", Root: t.TempDir()})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer l.close()
+				l.open, l.epoch, l.s = t.Context(), 7, scripted(c.peer)
+				began := time.Now()
+				err = deed{l: l, name: "a", lock: lock{epoch: 7}, out: func(Line) {}}.fill(t.Context(), fillCargo, deploy.Yin)
+				if took := time.Since(began); err == nil || !strings.Contains(err.Error(), c.want) || took < c.took || took > c.took+2*time.Second {
+					t.Errorf("after %s: %v; want %q after %s", took, err, c.want, c.took)
+				}
+				if _, err := l.ask(t.Context(), noLock, host.Request{Do: host.Status}); err != nil {
+					t.Errorf("the next session: %v", err)
+				}
+			})
+		})
 	}
 }
 

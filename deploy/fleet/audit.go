@@ -46,7 +46,7 @@ func (f *Fleet) audit(ctx context.Context, s *stack, h Host, rel deploy.Release)
 	if seal, sealed := resp.Standing.Sides[live]; err != nil || live == "" || sealed && seal.Digest != rel.Digest {
 		return resp.Standing, nil, err
 	}
-	m, err := (deed{s: s}).manifest(rel)
+	m, err := manifest(s.store, rel)
 	if err != nil {
 		return resp.Standing, nil, fmt.Errorf("there is nothing to compare it with: %w", err)
 	}

@@ -15,9 +15,13 @@ import (
 type Config struct {
 	Dir       string        // the folder of the releases' archives, one folder a stack below it
 	SSHConfig string        // an ssh_config(5) file; "" = the user's own
+	Lean      bool          // a cheaper key exchange comes first, where no ssh_config chooses any: see lean
 	Helper    string        // the pushtrain binary that is put on hosts; "" = this program
 	Witness   func() string // what the journal says now, to be kept on each host that is flipped; nil = nothing is
-	Parallel  int           // rsyncs at once; 0 = 8
+	Parallel  int           // hosts filled at once; 0 = 8
+	Stall     time.Duration // how long a host that is being filled may take no byte; 0 = 30 s
+	Retries   int           // how often an rsync that broke off is run again
+	BuildDir  string        // commits are checked out and built below it, best in memory; "" = below Dir
 	Stacks    []Stack
 }
 
@@ -63,7 +67,7 @@ type Host struct {
 // link returns the way to h for a stack, or why there can be none.
 func (h Host) link(s Stack) (*link, error) {
 	l := &link{
-		stack: s.Name, host: h.Name, drain: s.Drain,
+		stack: s.Name, host: h.Name, drain: s.Drain, stall: stallTime,
 		addr: cmp.Or(h.Addr, h.Name), root: cmp.Or(h.Root, s.Root), local: h.Local,
 		turn: make(chan struct{}, 1),
 	}

@@ -10,9 +10,6 @@ import (
 	"pushtrain/deploy/host"
 )
 
-// tries is how often a prepare runs rsync at most.
-const tries = 3
-
 // deed is one effect on one host.
 type deed struct {
 	f    *Fleet
@@ -80,81 +77,89 @@ func (d deed) fence(ctx context.Context) (deploy.Event, error) {
 	return deploy.Fenced{Host: d.name, Standing: standing, Taken: taken}, err
 }
 
-// prepare fills a side. Every try begins with the host's word that it may be written.
+// prepare fills a side: with what the host lacks, where the host knows what it
+// has, else by rsync. Every try begins with the host's word that it may be written.
 func (d deed) prepare(ctx context.Context, e deploy.Prepare) error {
 	ctx, cancel := d.f.until(ctx, prepareTime)
 	defer cancel()
 	if err := d.guard(e); err != nil {
 		return err
 	}
-	need, err := d.need(e.Release)
+	c, err := d.s.cargo.load(d.s.store, e.Release)
 	if err != nil {
 		return err
 	}
-	for try := 1; ; try++ {
-		ready, err := d.admit(ctx, e, need)
+	doubt := false
+	for try := 1; ; {
+		resp, err := d.admit(ctx, e, c.need)
 		if err != nil {
 			return err
 		}
-		if ready {
-			d.out(Line{Host: d.name, Text: fmt.Sprintf("%s holds %s already", e.Side, e.Release.ID), Percent: 100})
+		if resp.Ready {
+			d.already(e.Side, e.Release)
 			return nil
+		}
+		if resp.Fill && !doubt {
+			err = d.within(ctx, func() error { return d.fill(ctx, c, e.Side) })
+			var no *refusal
+			if err == nil || ctx.Err() != nil || errors.As(err, &no) && no.Code == host.Full {
+				return err
+			}
+			doubt = true
+			d.say("%s; sending it by rsync", oneLine(err.Error()))
+			continue
 		}
 		err = d.send(ctx, e.Release, e.Side, false)
 		var failed *rsyncError
-		if err == nil || !errors.As(err, &failed) || !failed.again() || try == tries {
+		if err == nil || !errors.As(err, &failed) || !failed.again() || try > d.f.retries {
 			return err
 		}
 		d.say("%s; trying again", failed.reason)
+		try++
 	}
 }
 
-// need is the room that a release takes.
-func (d deed) need(r deploy.Release) (host.Need, error) {
-	m, err := d.manifest(r)
-	return host.Need{Bytes: m.Bytes(), Files: int64(len(m.Entries))}, err
+func (d deed) already(side deploy.Side, r deploy.Release) {
+	d.out(Line{Host: d.name, Text: fmt.Sprintf("%s holds %s already", side, r.ID), Percent: 100})
 }
 
-// manifest returns the archived manifest of r, if it is the one that r was proved by.
-func (d deed) manifest(r deploy.Release) (deploy.Manifest, error) {
-	m, err := d.s.store.Manifest(r.ID)
-	if err != nil {
-		return m, err
-	}
-	if m.Digest() != r.Digest {
-		return m, fmt.Errorf("release %s in the archive is not the one that is to be shipped: its digest differs", r.ID)
-	}
-	return m, nil
-}
-
-// admit has the host mark the side as being written; it reports true when there is nothing to send.
-// It waits for the last readers of the side.
-func (d deed) admit(ctx context.Context, e deploy.Prepare, need host.Need) (bool, error) {
+// admit has the host mark the side as being written, unless its answer is Ready:
+// then there is nothing to send. It waits for the last readers of the side.
+func (d deed) admit(ctx context.Context, e deploy.Prepare, need host.Need) (host.Response, error) {
 	seal := deploy.Seal{Release: e.Release.ID, Digest: e.Release.Digest, Epoch: e.Epoch}
 	late := time.Now().Add(d.l.drain + drainSlack)
 	for {
 		resp, err := d.l.ask(ctx, d.lock, host.Request{Do: host.Prepare, Side: e.Side, Seal: seal, Need: need})
 		var no *refusal
 		if !errors.As(err, &no) || no.Code != host.Draining || time.Now().After(late) {
-			return resp.Ready, err
+			return resp, err
 		}
 		wait := max(no.Standing.Drain, 10*time.Millisecond)
 		d.say("waiting %s for the last readers of %s", wait.Round(100*time.Millisecond), e.Side)
 		if err := sleep(ctx, wait); err != nil {
-			return false, err
+			return resp, err
 		}
+	}
+}
+
+// within does f as one of the few hosts that are filled at the same time.
+func (d deed) within(ctx context.Context, f func() error) error {
+	select {
+	case d.f.slots <- struct{}{}:
+		defer func() { <-d.f.slots }()
+		return f()
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 
 // send runs one rsync over the session that holds the lock.
 func (d deed) send(ctx context.Context, r deploy.Release, side deploy.Side, checksum bool) error {
-	select {
-	case d.f.slots <- struct{}{}:
-		defer func() { <-d.f.slots }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	t := transfer{host: d.name, root: d.l.root, tree: d.s.store.Tree(r.ID), side: d.l.root + "/" + string(side), checksum: checksum}
+	return d.within(ctx, func() error { return d.rsync(ctx, r, side, checksum) })
+}
+
+func (d deed) rsync(ctx context.Context, r deploy.Release, side deploy.Side, checksum bool) error {
+	t := transfer{host: d.name, root: d.l.root, tree: d.s.store.Tree(r.ID), side: d.l.root + "/" + string(side), checksum: checksum, stall: d.l.stall}
 	if !d.l.local {
 		control, err := d.l.control(ctx, d.lock.epoch)
 		if err != nil {
@@ -170,13 +175,11 @@ func (d deed) send(ctx context.Context, r deploy.Release, side deploy.Side, chec
 func (d deed) verify(ctx context.Context, e deploy.Verify) error {
 	ctx, cancel := d.f.until(ctx, verifyTime)
 	defer cancel()
-	m, err := d.manifest(e.Release)
+	c, err := d.s.cargo.load(d.s.store, e.Release)
 	if err != nil {
 		return err
 	}
-	seal := deploy.Seal{Release: e.Release.ID, Digest: e.Release.Digest, Epoch: e.Epoch}
-	req := host.Request{Do: host.Seal, Side: e.Side, Seal: seal, Tree: &m}
-	_, err = d.l.ask(ctx, d.lock, req)
+	err = d.seal(ctx, e, c)
 	var no *refusal
 	if !errors.As(err, &no) || no.Code != host.Differs {
 		return err
@@ -189,7 +192,20 @@ func (d deed) verify(ctx context.Context, e deploy.Verify) error {
 	if err := d.send(ctx, e.Release, e.Side, true); err != nil {
 		return err
 	}
-	_, err = d.l.ask(ctx, d.lock, req)
+	return d.seal(ctx, e, c)
+}
+
+// seal has the host hash the side and seal it. It is told what the side must
+// equal if it does not know: it was filled by rsync, or by a session that was lost.
+func (d deed) seal(ctx context.Context, e deploy.Verify, c *cargo) error {
+	seal := deploy.Seal{Release: e.Release.ID, Digest: e.Release.Digest, Epoch: e.Epoch}
+	req := host.Request{Do: host.Seal, Side: e.Side, Seal: seal}
+	_, err := d.l.ask(ctx, d.lock, req)
+	var no *refusal
+	if errors.As(err, &no) && no.Code == host.Bad {
+		req.Tree = &c.manifest
+		_, err = d.l.ask(ctx, d.lock, req)
+	}
 	return err
 }
 

@@ -32,6 +32,15 @@
 // No shell here gets anything of a release or of the configuration. A login shell
 // on a host gets one fixed line, with the root in single quotes: see CheckRoot.
 //
+// # What is sent
+//
+// A host that has sealed the idle side, and has not let its lock go since it took
+// that seal off, is told what the release is made of, and asked what it lacks: it
+// keeps what stays, copies what its live side holds, and is sent the rest. So is
+// one whose side is empty. Where there is any doubt, rsync compares the two trees;
+// in each case the host then proves the side, by hashes and by the stamps of files
+// that it hashed before.
+//
 // rsync runs with -rlpt: contents, links, modes and times. Not owners and groups:
 // on a host the files belong to who deploys there. Not devices: a release has none.
 //

@@ -35,9 +35,10 @@ type HostStatus struct {
 
 // Fleet reaches the hosts of all stacks. Its methods may be called from several goroutines.
 type Fleet struct {
-	stacks map[string]*stack
-	ssh    *ssh
-	slots  chan struct{} // one for each rsync that may run
+	stacks  map[string]*stack
+	ssh     *ssh
+	slots   chan struct{} // one for each host that may be filled at once
+	retries int           // Config's
 
 	witness func() string // Config.Witness; never nil
 
@@ -49,6 +50,7 @@ type Fleet struct {
 type stack struct {
 	Stack
 	store   *release.Store
+	cargo   cargoes       // what is shipped
 	changes changes       // from what is live to what is shipped
 	build   chan struct{} // held by the build that runs
 	stages  map[string]Stage
@@ -57,13 +59,16 @@ type stack struct {
 
 // Open returns the fleet of cfg. It connects to nothing yet.
 func Open(cfg Config) (*Fleet, error) {
-	f := &Fleet{stacks: map[string]*stack{}, slots: make(chan struct{}, cmp.Or(cfg.Parallel, 8)), witness: cfg.Witness}
+	f := &Fleet{stacks: map[string]*stack{}, slots: make(chan struct{}, cmp.Or(cfg.Parallel, 8)), retries: cfg.Retries, witness: cfg.Witness}
 	if f.witness == nil {
 		f.witness = func() string { return "" }
 	}
 	for _, s := range cfg.Stacks {
 		if s.Name == "" || s.Name != filepath.Base(s.Name) || f.stacks[s.Name] != nil {
 			return nil, fmt.Errorf("stack %q has no name of its own", s.Name)
+		}
+		if cfg.BuildDir != "" {
+			s.Source.Work = filepath.Join(cfg.BuildDir, s.Name)
 		}
 		store, err := release.Open(filepath.Join(cfg.Dir, s.Name), s.Source, s.Keep)
 		if err != nil {
@@ -77,12 +82,12 @@ func Open(cfg Config) (*Fleet, error) {
 	}
 	f.open, f.close = context.WithCancel(context.Background())
 	var err error
-	if f.ssh, err = newSSH(cfg.SSHConfig, cfg.Helper); err != nil {
+	if f.ssh, err = newSSH(cfg.SSHConfig, cfg.Lean, cfg.Helper); err != nil {
 		return nil, err
 	}
 	owner := newOwner()
 	for l := range f.links {
-		l.ssh, l.owner, l.open = f.ssh, owner, f.open
+		l.ssh, l.owner, l.open, l.stall = f.ssh, owner, f.open, cmp.Or(cfg.Stall, stallTime)
 	}
 	return f, nil
 }

@@ -34,6 +34,11 @@ func TestForced(t *testing.T) {
 	began := time.Now()
 	r.expect(r.run(0, r.start(), func() { refusals(t, h, "the session that holds the lock of /srv/web came another way") }), deploy.Done, "")
 	t.Logf("took %s, refusals included", time.Since(began))
+	// Where the host does not know its side, or a hand was in it, rsync must get in.
+	web := filepath.Join(h.Srv("host-1"), "web")
+	if err := os.Remove(filepath.Join(web, ".pushtrain", "yin.stamps")); err != nil {
+		t.Fatal(err)
+	}
 	r.repo.commit("release 3", 10)
 	r.ship(deploy.Done, "")
 	serves(t, filepath.Join(h.Srv("host-1"), "web"), "release 3")
@@ -58,7 +63,13 @@ func TestForced(t *testing.T) {
 	h.Admit("host-1", forced(other))
 	r.fleet = r.open(t.TempDir(), "/srv/web", h.Config)
 	r.repo.commit("release 4", 10)
+	if err := os.WriteFile(filepath.Join(web, "yang", "stray"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	r.ship(deploy.Done, "")
+	if !r.said("comparing all contents") {
+		t.Error("rsync was not at work")
+	}
 	if !r.said("of another build than this one") {
 		t.Error("nothing was said of another build")
 	}

@@ -62,16 +62,31 @@ func misbehave(kind, root string) {
 		if err := json.Unmarshal(line, &req); err != nil {
 			os.Exit(1)
 		}
-		if req.Do == host.Seal && (kind == "liar" || kind == "forgetful") || req.Do == host.Flip {
+		switch {
+		case kind == "busy" && req.Do == host.Fill:
+			for {
+				if _, err := fmt.Fprintf(os.Stdout, `{"N":%d,"Busy":true}`+"\n", req.N); err != nil {
+					os.Exit(1)
+				}
+			}
+		case kind == "half" && req.Do == host.Files:
+			os.Exit(0)
+		}
+		if (kind == "liar" || kind == "forgetful") && (req.Do == host.Seal || req.Do == host.Flip) {
 			line = fmt.Appendf(nil, `{"N":%d,"Do":"status"}`+"\n", req.N) // it does nothing
 		}
 		if _, err := out.Write(line); err != nil {
 			os.Exit(1)
 		}
-		answer, err := answers.ReadBytes('\n')
-		var resp host.Response
-		if err != nil || json.Unmarshal(answer, &resp) != nil {
+		if _, err := io.CopyN(out, lines, req.Blob); err != nil {
 			os.Exit(1)
+		}
+		var resp host.Response
+		for busy := true; busy; busy = resp.Busy {
+			answer, err := answers.ReadBytes('\n')
+			if resp = (host.Response{}); err != nil || json.Unmarshal(answer, &resp) != nil {
+				os.Exit(1)
+			}
 		}
 		twist(kind, req, &resp)
 		b, err := json.Marshal(resp)
@@ -93,6 +108,10 @@ const codes = "\x1b]0;owned\x07\x1b[31m\x02\x0304,05\u009b31m\u202e\r\n"
 // twist makes of an honest answer that of a hostile host.
 func twist(kind string, req host.Request, resp *host.Response) {
 	switch kind {
+	case "greedy":
+		if req.Do == host.Fill {
+			resp.Want = bytes.Repeat([]byte{0xff}, 700_000)
+		}
 	case "numbers":
 		resp.N++
 	case "codes":
@@ -184,6 +203,41 @@ func TestHostile(t *testing.T) {
 	r.ship(deploy.Done, "")
 	for _, name := range h.Names {
 		serves(t, filepath.Join(h.Srv(name), "web"), "release 2")
+	}
+}
+
+// TestHostileFill ships beside a host that does not let itself be filled as it
+// says: that costs little, and rsync gets the release there.
+func TestHostileFill(t *testing.T) {
+	h := fleettest.Start(t, 2)
+	r := newRig(t, "/srv/web", h.Config, hosts(h.Names...))
+	r.drain = time.Millisecond
+	r.fleet = r.open(t.TempDir(), "/srv/web", h.Config)
+	for i, c := range []struct{ kind, said string }{
+		{"", ""},
+		{"busy", "it says that it is busy, more often than anybody wants to hear; sending it by rsync"},
+		{"greedy", "it asks for files that the release does not have; sending it by rsync"},
+		{"half", "the session has ended; sending it by rsync"},
+	} {
+		if err := os.WriteFile(filepath.Join(h.Srv("host-2"), hostile), []byte(c.kind), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		h.Cut("host-2")
+		text := fmt.Sprintf("release %d", i)
+		r.repo.commit(text, 0)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		r.ship(deploy.Done, "")
+		runtime.ReadMemStats(&after)
+		if grown := int64(after.Sys - before.Sys); i > 0 && grown > 16<<20 {
+			t.Errorf("%s: it took %d MiB", c.kind, grown>>20)
+		}
+		for _, name := range h.Names {
+			serves(t, filepath.Join(h.Srv(name), "web"), text)
+		}
+		if c.said != "" && !r.said(c.said) {
+			t.Errorf("%s: said %+v", c.kind, r.lines)
+		}
 	}
 }
 

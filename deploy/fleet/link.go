@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"pushtrain/deploy"
@@ -22,6 +23,7 @@ const (
 type link struct {
 	stack, host string
 	drain       time.Duration
+	stall       time.Duration // how long it may take no byte while it is filled
 	addr, root  string
 	local       bool
 	ssh         *ssh
@@ -148,12 +150,17 @@ func (l *link) try(ctx context.Context, lk lock, req host.Request) (host.Respons
 
 // call sends one request; a session that is lost is gone.
 func (l *link) call(ctx context.Context, req host.Request) (host.Response, error) {
+	return l.callWith(ctx, req, nil)
+}
+
+// callWith is call of a request that body writes the Blob of; nil = it has none.
+func (l *link) callWith(ctx context.Context, req host.Request, body func(io.Writer) error) (host.Response, error) {
 	if d := answerTime(req.Do); d > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, d, lateError(d))
 		defer cancel()
 	}
-	resp, err := l.s.call(ctx, req)
+	resp, err := l.s.call(ctx, req, l.stall, body)
 	if err == nil {
 		if err = vet(req.Do, &resp, l.drain); err != nil {
 			l.s.kill()
@@ -162,6 +169,27 @@ func (l *link) call(ctx context.Context, req host.Request) (host.Response, error
 	}
 	if err != nil {
 		l.drop()
+	}
+	return resp, err
+}
+
+// errLost is a session that the request can't do without.
+var errLost = errors.New("the session was lost")
+
+// stream sends a request whose Blob body writes, over the session that holds the
+// lock and no other: what went before it counts. The error is as that of ask.
+func (l *link) stream(ctx context.Context, lk lock, req host.Request, body func(io.Writer) error) (host.Response, error) {
+	if err := l.take(ctx); err != nil {
+		return host.Response{}, err
+	}
+	defer l.give()
+	if l.s == nil || l.epoch != lk.epoch {
+		return host.Response{}, errLost
+	}
+	req.Epoch = lk.epoch
+	resp, err := l.callWith(ctx, req, body)
+	if err == nil && resp.Err != "" {
+		err = &refusal{resp}
 	}
 	return resp, err
 }
@@ -305,7 +333,7 @@ func (l *link) control(ctx context.Context, epoch uint64) (string, error) {
 	}
 	defer l.give()
 	if l.s == nil || l.epoch != epoch {
-		return "", errors.New("the session was lost")
+		return "", errLost
 	}
 	return l.s.control, nil
 }

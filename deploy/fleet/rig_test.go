@@ -119,7 +119,7 @@ func newRig(t testing.TB, root, config string, stage fleet.Stage) *rig {
 
 func (r *rig) open(dir, root, config string) *fleet.Fleet {
 	r.t.Helper()
-	f, err := fleet.Open(fleet.Config{Dir: dir, SSHConfig: config, Stacks: []fleet.Stack{{
+	f, err := fleet.Open(fleet.Config{Dir: dir, SSHConfig: config, Lean: true, Retries: 2, Stacks: []fleet.Stack{{
 		Name: target.Stack, Root: root, Source: release.Source{Repo: r.repo.dir, Branch: "main"},
 		Drain: r.drain, Stages: []fleet.Stage{r.stage},
 	}}})

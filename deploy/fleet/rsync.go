@@ -21,10 +21,11 @@ const progressEvery = 200 * time.Millisecond
 type transfer struct {
 	host     string
 	root     string
-	tree     string // what is sent
-	side     string // the folder that it goes to
-	shell    string // ssh.transport of the session; "" = a folder of this machine
-	checksum bool   // compare contents: where times and sizes did not tell
+	tree     string        // what is sent
+	side     string        // the folder that it goes to
+	shell    string        // ssh.transport of the session; "" = a folder of this machine
+	stall    time.Duration // how long the host may take no byte
+	checksum bool          // compare contents: where times and sizes did not tell
 }
 
 // rsyncError is an rsync that did not do its work.
@@ -43,7 +44,7 @@ func (e *rsyncError) again() bool {
 }
 
 func (t transfer) args() []string {
-	args := []string{"-rlpt", "--delete", "--timeout=30", "--info=progress2", "--no-inc-recursive", "--outbuf=L"}
+	args := []string{"-rlpt", "--delete", fmt.Sprintf("--timeout=%d", int(max(time.Second, t.stall).Seconds())), "--info=progress2", "--no-inc-recursive", "--outbuf=L"}
 	if t.checksum {
 		args = append(args, "--checksum")
 	}

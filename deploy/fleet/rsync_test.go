@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestProgress(t *testing.T) {
@@ -34,14 +35,14 @@ func TestProgressBound(t *testing.T) {
 }
 
 func TestTransferArgs(t *testing.T) {
-	here := transfer{tree: "/a/tree", side: "/srv/web/yin", checksum: true}.args()
+	here := transfer{tree: "/a/tree", side: "/srv/web/yin", checksum: true, stall: 30 * time.Second}.args()
 	if want := []string{"--checksum", "--", "/a/tree/", "/srv/web/yin/"}; !slices.Equal(here[len(here)-4:], want) {
 		t.Errorf("args %q", here)
 	}
 	if env := process(t.Context(), "rsync").Env; env[len(env)-1] != "LC_ALL=C" {
 		t.Errorf("rsync's messages come in the language of %q", env[len(env)-1])
 	}
-	c, err := newSSH("/etc/my config", os.Args[0])
+	c, err := newSSH("/etc/my config", false, os.Args[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +92,7 @@ func TestNoSession(t *testing.T) {
 			t.Skipf("%s is missing: apt-get install openssh-client rsync", tool)
 		}
 	}
-	c, err := newSSH("", os.Args[0])
+	c, err := newSSH("", false, os.Args[0])
 	if err != nil {
 		t.Fatal(err)
 	}

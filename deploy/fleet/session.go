@@ -8,12 +8,19 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"pushtrain/deploy/host"
 )
 
 // answerMax is the longest line that a host may answer with.
 const answerMax = 1 << 20
+
+// stallTime is how long a host may take no byte, and say nothing, while it is filled, unless Config says.
+const stallTime = 30 * time.Second
+
+// busyFew is how often a host may say that it is busy before it is counted by the clock.
+const busyFew = 10
 
 // session is one running `pushtrain host`. One goroutine at a time uses it; kill
 // may come from any.
@@ -45,8 +52,20 @@ func (e lostError) Unwrap() error { return e.error }
 
 // call sends a request and returns its answer, whatever it says. Its error is a
 // lostError, and the session is over then. The end of ctx ends the session.
-func (s *session) call(ctx context.Context, req host.Request) (host.Response, error) {
-	resp, err := s.exchange(ctx, req)
+//
+// body writes the request's Blob; nil = it has none. With one, a host that takes
+// no byte and says nothing for stall is lost.
+func (s *session) call(ctx context.Context, req host.Request, stall time.Duration, body func(io.Writer) error) (host.Response, error) {
+	alive := func() {}
+	if body != nil {
+		var cancel context.CancelCauseFunc
+		ctx, cancel = context.WithCancelCause(ctx)
+		defer cancel(nil)
+		stalled := time.AfterFunc(stall, func() { cancel(fmt.Errorf("it took no byte for %s", stall)) })
+		defer stalled.Stop()
+		alive = func() { stalled.Reset(stall) }
+	}
+	resp, err := s.exchange(ctx, req, body, alive)
 	if err != nil {
 		if !errors.Is(err, errEnded) {
 			s.kill()
@@ -63,7 +82,7 @@ func (s *session) call(ctx context.Context, req host.Request) (host.Response, er
 	return resp, nil
 }
 
-func (s *session) exchange(ctx context.Context, req host.Request) (host.Response, error) {
+func (s *session) exchange(ctx context.Context, req host.Request, body func(io.Writer) error, alive func()) (host.Response, error) {
 	defer context.AfterFunc(ctx, s.kill)()
 	s.n++
 	req.N = s.n
@@ -74,6 +93,29 @@ func (s *session) exchange(ctx context.Context, req host.Request) (host.Response
 	if _, err := s.in.Write(append(line, '\n')); err != nil {
 		return host.Response{}, errEnded
 	}
+	if body != nil {
+		w := &lively{w: s.in, alive: alive}
+		if err := body(w); w.failed {
+			return host.Response{}, errEnded
+		} else if err != nil {
+			return host.Response{}, err
+		}
+	}
+	began := time.Now()
+	for busy := 1; ; busy++ {
+		resp, err := s.answer(req.N)
+		if err != nil || !resp.Busy {
+			return resp, err
+		}
+		if most := busyFew + int(time.Since(began)/(host.BusyEvery/2)); body == nil || busy > most {
+			return host.Response{}, errors.New("it says that it is busy, more often than anybody wants to hear")
+		}
+		alive()
+	}
+}
+
+// answer reads the next line, which is to answer request n.
+func (s *session) answer(n uint64) (host.Response, error) {
 	if !s.out.Scan() {
 		if err := s.out.Err(); errors.Is(err, bufio.ErrTooLong) {
 			return host.Response{}, fmt.Errorf("it answered with more than %d bytes", answerMax)
@@ -84,10 +126,32 @@ func (s *session) exchange(ctx context.Context, req host.Request) (host.Response
 	if err := json.Unmarshal(s.out.Bytes(), &resp); err != nil {
 		return host.Response{}, fmt.Errorf("it says %.60q: the login shell there must print nothing of its own", s.out.Bytes())
 	}
-	if resp.N != req.N {
-		return host.Response{}, fmt.Errorf("it answered request %d when %d was asked", resp.N, req.N)
+	if resp.N != n {
+		return host.Response{}, fmt.Errorf("it answered request %d when %d was asked", resp.N, n)
 	}
 	return resp, nil
+}
+
+// lively writes in pieces, and calls alive when one was taken.
+type lively struct {
+	w      io.Writer
+	alive  func()
+	failed bool
+}
+
+func (l *lively) Write(p []byte) (int, error) {
+	const piece = 64 << 10
+	done := 0
+	for done < len(p) {
+		n, err := l.w.Write(p[done:min(len(p), done+piece)])
+		done += n
+		if err != nil {
+			l.failed = true
+			return done, err
+		}
+		l.alive()
+	}
+	return done, nil
 }
 
 // end closes the session and waits for its end.

@@ -22,16 +22,18 @@ import (
 // ssh opens sessions on machines.
 type ssh struct {
 	config string
+	lean   bool
 	dir    string        // holds the control sockets; nobody else may look into it
 	seq    atomic.Uint64 // names them
 	helper func() (path, name string, err error)
+	usual  func() (map[string]string, error)
 }
 
 // socketMax is how long dir may be: a socket's path has little more than 100
 // bytes, of which ssh wants 17 for a name of its own.
 const socketMax = 64
 
-func newSSH(config, helper string) (*ssh, error) {
+func newSSH(config string, lean bool, helper string) (*ssh, error) {
 	parent := os.TempDir()
 	if len(parent) > socketMax-16 {
 		parent = "/tmp"
@@ -40,7 +42,7 @@ func newSSH(config, helper string) (*ssh, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for ssh's sockets: %w", err)
 	}
-	c := &ssh{config: config, dir: dir}
+	c := &ssh{config: config, lean: lean, dir: dir, usual: sync.OnceValues(usual)}
 	var once sync.Once
 	var path, name string
 	var fail error
@@ -93,7 +95,7 @@ func (c *ssh) dial(ctx context.Context, addr, root string) (*session, error) {
 	}
 	control := filepath.Join(c.dir, strconv.FormatUint(c.seq.Add(1), 36))
 	// root is fit for it: see Host.link.
-	args := append(c.args("ControlMaster=yes", "ControlPath="+control), "--", addr, host.SessionCommand(name, root))
+	args := append(c.args(append(c.prefer(ctx, addr), "ControlMaster=yes", "ControlPath="+control)...), "--", addr, host.SessionCommand(name, root))
 
 	life, kill := context.WithCancel(context.Background())
 	cmd := process(life, "ssh", args...)
@@ -153,7 +155,7 @@ func (c *ssh) install(ctx context.Context, addr string) error {
 if [ "$kind" != "%[1]s" ]; then echo "it is $kind, and this pushtrain is for %[1]s" >&2; exit 3; fi
 umask 077 && cd && mkdir -p .cache/pushtrain && cd .cache/pushtrain || exit 4
 t=.new-$$ && cat >$t && chmod 700 $t && mv -f $t %[2]s || { rm -f $t; exit 4; }'`, kind, name)
-	cmd := process(ctx, "ssh", append(c.args("ControlMaster=no", "ControlPath=none"), "--", addr, script)...)
+	cmd := process(ctx, "ssh", append(c.args(append(c.prefer(ctx, addr), "ControlMaster=no", "ControlPath=none")...), "--", addr, script)...)
 	var stderr tail
 	cmd.Stdin, cmd.Stderr = f, &stderr
 	err = cmd.Run()

@@ -8,18 +8,21 @@
 //	    epoch               the highest epoch that it has accepted, and whose it is
 //	    lock                flock(2), held by a session; its text says for whom
 //	    yin.seal yang.seal  the release that a side held whole; without it the side is dirty
-//	    yin.stamps …        how its files looked then: what was not written since is not read again
+//	    yin.stamps …        what it held then, and how its files looked: what was not written since is not read again
 //	    left                which side the last flip left, and when
 //
 // As a key's forced command it lets nothing else in: see [Run].
 //
 // [Serve] answers one session's requests, one after the other. It believes
 // nothing that it is told of the host, and reads it all at each request: the
-// live side is the one behind the link now. It writes the live side never, the
-// idle side's files never (rsync does), and to the link by rename(2) alone. What
-// its answers say is on disk before they are given. A session that ends, however
-// it ends, gives its lock back, and leaves a side that was being filled dirty. One
-// that holds the lock and is not heard for [Silence] is ended.
+// live side is the one behind the link now. It writes the live side never, and to
+// the link by rename(2) alone. The idle side's files it writes only on the way
+// from a release that it has sealed there, or from nothing, to another one; from
+// anything else, rsync does. What its answers say is on disk before they are given.
+//
+// A session that ends, however it ends, gives its lock back, and leaves a side that
+// was being filled dirty. One that holds the lock and is not heard for [Silence] is
+// ended.
 //
 // The caller owes it: an end of the input when the session is over (the end of
 // the context stops the request under way, not a wait for the next), a reader for

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"pushtrain/deploy"
+	"pushtrain/deploy/release"
 )
 
 // Whatever a session says: it gets an answer to each line, nothing outside of
@@ -44,11 +45,63 @@ func FuzzServe(f *testing.F) {
 		if err := Serve(context.Background(), root, bytes.NewReader(in), &out); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := bytes.Count(out.Bytes(), []byte("\n")), bytes.Count(in, []byte("\n")); got != want {
-			t.Errorf("%d answers to %d lines", got, want)
+		if got, want := bytes.Count(out.Bytes(), []byte("\n")), requests(in); got != want {
+			t.Errorf("%d answers to %d requests", got, want)
 		}
 		for name, want := range map[string]string{"canary": "c", "root/canary": "c", "root/yin/a": "live", "root/yang/a": "1"} {
 			if b, err := os.ReadFile(filepath.Join(top, name)); err != nil || string(b) != want {
+				t.Errorf("%s: %q, %v", name, b, err)
+			}
+		}
+		if list := strings.TrimPrefix(names(t, root), state+" "); names(t, top) != "canary root" || list != "canary current yang yin" {
+			t.Errorf("in the folders: %s; %s", names(t, top), list)
+		}
+	})
+}
+
+// requests counts the lines of in, without what is in a Blob.
+func requests(in []byte) int {
+	for n := 0; ; n++ {
+		line, rest, whole := bytes.Cut(in, []byte("\n"))
+		if !whole {
+			return n
+		}
+		var req Request
+		if json.Unmarshal(line, &req) == nil && req.Blob > 0 {
+			rest = rest[min(req.Blob, int64(len(rest))):]
+		}
+		in = rest
+	}
+}
+
+// FuzzFill: whatever is said to be a release, or its contents, nothing outside
+// the side is touched, and nothing is sealed but the release that was asked for.
+func FuzzFill(f *testing.F) {
+	_, next := two(f)
+	f.Add(next.blob, []byte("2bccc"))
+	f.Add(next.blob[:len(next.blob)-1], []byte("2b"))
+	f.Add([]byte("\n{}\n"), []byte("\n"))
+	f.Fuzz(func(t *testing.T, blob, files []byte) {
+		top := fast(t)
+		root := filepath.Join(top, "root")
+		put(t, top, map[string]string{"canary": "c", "root/canary": "c", "root/yin/a": "live"})
+		must(t, os.Symlink("yin", filepath.Join(root, current)))
+		p := dial(t, root)
+		p.must(Request{Do: Lock})
+		seal := next.seal
+		if m, _, err := deploy.Unpack(blob); err == nil {
+			seal.Digest = m.Digest()
+		}
+		p.must(Request{Do: Prepare, Side: deploy.Yang, Seal: seal})
+		p.stream(Request{Do: Fill, Side: deploy.Yang, Seal: seal}, blob)
+		p.stream(Request{Do: Files, Side: deploy.Yang, Seal: seal}, files)
+		if resp := p.ask(Request{Do: Seal, Side: deploy.Yang, Seal: seal}); resp.Err == "" {
+			if m, err := release.Scan(t.Context(), filepath.Join(root, "yang")); err != nil || m.Digest() != seal.Digest {
+				t.Errorf("sealed, and it holds another tree: %v", err)
+			}
+		}
+		for _, name := range []string{"canary", "root/canary", "root/yin/a"} {
+			if b, err := os.ReadFile(filepath.Join(top, name)); err != nil || string(b) != "c" && string(b) != "live" {
 				t.Errorf("%s: %q, %v", name, b, err)
 			}
 		}

@@ -118,7 +118,7 @@ func TestMayFill(t *testing.T) {
 		t.Helper()
 		var resp Response
 		req.Epoch = 1
-		if err := s.do(t.Context(), req, &resp); err != nil {
+		if err := s.do(t.Context(), req, nil, &resp); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -16,8 +16,8 @@ func (s *session) hello(ctx context.Context, req Request, resp *Response) error 
 	s.drain = req.Drain
 	resp.Version = Version
 	resp.Hostname = hostname()
+	resp.Rsync = s.rsyncVersion(ctx)
 	resp.Helper = s.helper
-	resp.Rsync = rsyncVersion(ctx)
 	return nil
 }
 
@@ -28,6 +28,18 @@ func hostname() string {
 		return "this host"
 	}
 	return name
+}
+
+// rsyncVersion is what rsyncVersion found when this session first asked while
+// rsync is there: a rollback must not wait for a program on each host.
+func (s *session) rsyncVersion(ctx context.Context) string {
+	if _, err := exec.LookPath("rsync"); err != nil {
+		return ""
+	}
+	if s.rsync == "" {
+		s.rsync = rsyncVersion(ctx)
+	}
+	return s.rsync
 }
 
 // rsyncVersion returns rsync's version, "" = there is no rsync that runs.

@@ -30,7 +30,7 @@ func (s *session) leave(side deploy.Side) {
 	}
 	b, err := json.Marshal(left{Side: side, Link: info.ModTime().UnixNano(), Boot: bootID(), At: sinceBoot()})
 	if err == nil {
-		_ = s.swap("left", b, func(*os.File) error { return nil })
+		_ = s.swap("left", b, notSynced)
 	}
 }
 

@@ -19,31 +19,41 @@ var ErrSilent = fmt.Errorf("nothing was heard from the bot for %s: its lock is g
 // errTooLong is what the session ends with: there is no way to the next line.
 var errTooLong = errors.New("read request: a line that is too long")
 
-// listener reads the lines of a session on a goroutine of its own, so that the
-// wait for the next one can end. The goroutine ends with its input, or with a
-// read that returns after stop.
+// listener reads the lines of a session, and the Blobs behind them, on a goroutine
+// of its own, so that the wait for more can end. The goroutine ends with stop, or
+// with a read that returns after it.
 type listener struct {
-	lines   chan []byte
-	ended   chan error
+	asked   chan []byte // what is to be filled with bytes of a Blob; nil = a line is wanted
+	heard   chan sound  // the answer to each
 	stopped chan struct{}
 	silence *time.Timer // since the last byte
+	lost    error       // why nothing is read any more
+}
+
+// sound is a line, or how many bytes of a Blob there are.
+type sound struct {
+	line []byte
+	n    int
+	err  error
 }
 
 func listen(in io.Reader, limit int) *listener {
 	l := &listener{
-		lines: make(chan []byte), ended: make(chan error, 1), stopped: make(chan struct{}),
+		asked: make(chan []byte), heard: make(chan sound, 1), stopped: make(chan struct{}),
 		silence: time.NewTimer(Silence),
 	}
 	go func() {
 		r := bufio.NewReaderSize(pulse{in, l.silence}, maxSmall)
 		for {
-			line, err := readLine(r, limit)
-			if err != nil {
-				l.ended <- err
-				return
-			}
 			select {
-			case l.lines <- line:
+			case to := <-l.asked:
+				var s sound
+				if to == nil {
+					s.line, s.err = readLine(r, limit)
+				} else {
+					s.n, s.err = r.Read(to)
+				}
+				l.heard <- s
 			case <-l.stopped:
 				return
 			}
@@ -69,16 +79,34 @@ func (p pulse) Read(b []byte) (int, error) {
 // next returns the next line. Its error is that of the input, or ErrSilent when
 // the line must come soon and nothing does.
 func (l *listener) next(soon bool) ([]byte, error) {
+	s := l.ask(nil, soon)
+	return s.line, s.err
+}
+
+// Read reads what follows the last line. The bytes must come soon.
+func (l *listener) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, l.lost
+	}
+	s := l.ask(p, true)
+	return s.n, s.err
+}
+
+func (l *listener) ask(to []byte, soon bool) sound {
+	if l.lost != nil {
+		return sound{err: l.lost}
+	}
 	l.silence.Reset(Silence) // the time that the last request took was ours
+	l.asked <- to
 	for {
 		select {
-		case line := <-l.lines:
-			return line, nil
-		case err := <-l.ended:
-			return nil, err
+		case s := <-l.heard:
+			l.lost = s.err
+			return s
 		case <-l.silence.C:
 			if soon {
-				return nil, ErrSilent
+				l.lost = ErrSilent
+				return sound{err: ErrSilent}
 			}
 		}
 	}

@@ -118,5 +118,5 @@ func (s *session) unlock() {
 	}
 	_ = s.lock.Truncate(0) // an old name would mislead, no more
 	s.lock.Close()
-	s.lock, s.epoch = nil, 0
+	s.lock, s.epoch, s.filling = nil, 0, nil
 }

@@ -97,11 +97,17 @@ func (p *peer) ask(req Request) Response {
 // say sends one line.
 func (p *peer) say(line []byte) Response {
 	p.t.Helper()
-	if _, err := p.in.Write(append(line, '\n')); err != nil {
+	return p.tell(append(line, '\n'))
+}
+
+// tell sends one request, with all that follows its line.
+func (p *peer) tell(request []byte) Response {
+	p.t.Helper()
+	if _, err := p.in.Write(request); err != nil {
 		p.t.Fatal(err)
 	}
 	if !p.out.Scan() {
-		p.t.Fatalf("no answer to %.200s", line)
+		p.t.Fatalf("no answer to %.200s", request)
 	}
 	var resp Response
 	if err := json.Unmarshal(p.out.Bytes(), &resp); err != nil {

@@ -21,6 +21,7 @@ func (s *session) prepare(ctx context.Context, req Request, resp *Response) erro
 	if err != nil {
 		return err
 	}
+	s.filling = nil
 	if st.Sides[req.Side].Digest == req.Seal.Digest {
 		resp.Ready = true
 		return nil
@@ -31,7 +32,7 @@ func (s *session) prepare(ctx context.Context, req Request, resp *Response) erro
 	if _, err := exec.LookPath("rsync"); err != nil {
 		return refuse(NoRsync, "rsync is missing on %s: apt-get install rsync", hostname())
 	}
-	if err := CheckRsync(rsyncVersion(ctx)); err != nil {
+	if err := CheckRsync(s.rsyncVersion(ctx)); err != nil {
 		return refuse(NoRsync, "%s: %v", hostname(), err)
 	}
 	if resp.Free, err = s.room(ctx, req.Side, req.Need); err != nil {
@@ -40,6 +41,10 @@ func (s *session) prepare(ctx context.Context, req Request, resp *Response) erro
 	if err := s.endWriters(st.Live); err != nil {
 		return err
 	}
+	if s.filling, err = s.begin(req.Side, st.Sides[req.Side], req.Seal); err != nil {
+		return err
+	}
+	resp.Fill = s.filling != nil
 	if err := s.remove(sealName(req.Side)); err != nil {
 		return err
 	}

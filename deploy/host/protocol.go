@@ -9,8 +9,9 @@ import (
 // Version is the protocol's. A session whose Hello does not answer it is not used.
 const Version = 2
 
-// Request is one line of JSON to `pushtrain host`. Exactly one Response with the
-// same N comes back for each, in order.
+// Request is one line of JSON to `pushtrain host`, and Blob bytes behind it.
+// Exactly one Response with the same N comes back for each, in order; before it
+// there may be others that say no more than Busy.
 type Request struct {
 	N       uint64
 	Do      Verb
@@ -23,13 +24,17 @@ type Request struct {
 	From    deploy.Side      `json:",omitempty"` // Flip: the side that must be live now; "" = there is no link yet
 	Seal    deploy.Seal      `json:",omitzero"`  // Prepare: what is coming; Seal: what it must be; Flip, Before: what it must be sealed with
 	Drain   time.Duration    `json:",omitempty"` // Hello: how long a side may have readers after it was left
-	Tree    *deploy.Manifest `json:",omitempty"` // Seal, Audit: the manifest that the side must equal
+	Tree    *deploy.Manifest `json:",omitempty"` // Seal, Audit: the manifest that the side must equal; Seal: nil = the one that Fill brought
 	Need    Need             `json:",omitzero"`  // Prepare: room that the side needs
 	File    string           `json:",omitempty"` // Tail: the log, an absolute path
 	At      Position         `json:",omitzero"`  // Tail: how far it has been read
 	Witness string           `json:",omitempty"` // Flip, Unlock: what the bot's journal says now; kept here
 	Argv    []string         `json:",omitempty"` // Before, After: the command, run without a shell
+	Blob    int64            `json:",omitempty"` // Fill, Files: so many bytes follow the line
 }
+
+// BusyEvery is how often at most an answer that is yet to come is said to be so.
+const BusyEvery = time.Second
 
 // Need is room asked for on the host's file system.
 type Need struct {
@@ -44,6 +49,8 @@ const (
 	Hello   Verb = "hello"   // who are you: Version, tools, Standing. Takes nothing
 	Lock    Verb = "lock"    // takes the root's lock for Epoch and keeps Epoch on disk; held until Unlock or the session's end
 	Prepare Verb = "prepare" // checks that Side is idle, drained and has room, and ends the rsyncs in it and marks it dirty. Answers Ready when it is sealed with Seal already
+	Fill    Verb = "fill"    // after a Prepare that answered Fill: makes Side into the release in Blob, but for the files that it answers as Want
+	Files   Verb = "files"   // writes the files of Want: Blob is their contents, one behind the other
 	Seal    Verb = "seal"    // hashes Side against Tree; seals it, with fsync, when they are equal
 	Flip    Verb = "flip"    // compare-and-swap of the link, read back
 	Before  Verb = "before"  // runs Argv in ROOT, if Side is sealed with Seal and not live; may be asked more than once
@@ -65,7 +72,10 @@ type Response struct {
 	Hostname string          `json:",omitempty"` // Hello
 	Helper   string          `json:",omitempty"` // Hello: by a forced command, which program answers; "" = the one that was asked for
 	Standing deploy.Standing `json:",omitzero"`  // all verbs: as it is after the deed
+	Busy     bool            `json:",omitempty"` // the answer is yet to come
 	Ready    bool            `json:",omitempty"` // Prepare: nothing to send; Flip: it was there already
+	Fill     bool            `json:",omitempty"` // Prepare: what the side holds is known, so Fill can make it into another release
+	Want     []byte          `json:",omitempty"` // Fill: a bit for each entry of the manifest, the lowest first; set = send its contents
 	Diff     []string        `json:",omitempty"` // Seal, Audit: the first paths that differ, at most 10, each with what differs
 	Free     Need            `json:",omitzero"`  // Prepare: room that there is
 	At       Position        `json:",omitzero"`  // Tail: how far it has been read now
@@ -87,9 +97,10 @@ const (
 	Plain    Code = "plain"    // ROOT/current is not a link
 	Writing  Code = "writing"  // an rsync that is not the caller's is at work in the side
 	Draining Code = "draining" // Standing.Drain says for how long
-	Full     Code = "full"     // not enough room
+	Full     Code = "full"     // not enough room, before or while it is filled
 	NoRsync  Code = "norsync"  // rsync is missing, or too old
 	Differs  Code = "differs"  // the side is not the manifest
+	Doubt    Code = "doubt"    // Fill, Files: what the side holds is not known well enough
 	Unsealed Code = "unsealed" // Flip: the side is not sealed with what was named
 	Moved    Code = "moved"    // Flip: the link is on neither From nor Side
 	LiveSide Code = "live"     // Prepare, Seal: the side is the live one

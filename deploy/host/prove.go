@@ -2,11 +2,9 @@ package host
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"maps"
-	"os"
 
 	"pushtrain/deploy"
 	"pushtrain/deploy/release"
@@ -23,46 +21,32 @@ func (s *session) look(ctx context.Context, side deploy.Side, known release.Know
 	return release.ScanKnown(ctx, dir, known)
 }
 
-// known returns the stamps that are kept of the side; without them every file is read.
-func (s *session) known(side deploy.Side) release.Known {
-	var known release.Known
-	_ = s.readJSON(stampsName(side), &known)
-	return known
-}
-
-// keepStamps keeps stamps for the next look. They are not synced, and it may fail:
-// a stamp that a crash takes with it only has its file read once more.
-func (s *session) keepStamps(side deploy.Side, stamps release.Known) {
-	if b, err := json.Marshal(stamps); err == nil {
-		_ = s.swap(stampsName(side), b, func(*os.File) error { return nil })
-	}
-}
-
-// reprove takes the seal from every side that is not what it was sealed as: what
-// was changed since, by whatever hand, is neither served on nor gone back to unseen.
-// An error says that a side can't be read; its seal stays.
+// reprove takes the seal from the live side when it is not what it was sealed as:
+// what was changed there, by whatever hand, is not served on unseen. The other side
+// has Seal look at it before it is flipped to. An error says that the side can't be
+// read; its seal stays.
 func (s *session) reprove(ctx context.Context, st deploy.Standing) error {
-	for _, side := range []deploy.Side{deploy.Yin, deploy.Yang} {
-		seal, sealed := st.Sides[side]
-		if !sealed {
-			continue
-		}
-		known := s.known(side)
-		m, stamps, err := s.look(ctx, side, known)
-		switch {
-		case err == nil && m.Digest() == seal.Digest:
-			if !maps.Equal(stamps, known) {
-				s.keepStamps(side, stamps)
-			}
-			continue
-		case err != nil && !unlike(err):
-			return err
-		}
-		if err := s.remove(sealName(side)); err != nil {
-			return err
-		}
+	side := st.Live
+	seal, sealed := st.Sides[side]
+	if !sealed {
+		return nil
 	}
-	return nil
+	was, _ := s.recall(side) // without stamps every file is read
+	if was.digest == seal.Digest && s.intact(ctx, side, was) {
+		return nil
+	}
+	known := was.known()
+	m, stamps, err := s.look(ctx, side, known)
+	switch {
+	case err == nil && m.Digest() == seal.Digest:
+		if !maps.Equal(stamps, known) {
+			_ = s.remember(side, newRecord(m, seal.Digest, stamps)) // or each of these files is read once more
+		}
+		return nil
+	case err != nil && !unlike(err):
+		return err
+	}
+	return s.remove(sealName(side))
 }
 
 // unlike reports whether a look failed by what stands in the side: a thing that no

@@ -12,8 +12,9 @@ import (
 	"pushtrain/deploy/release"
 )
 
-// Every way to change a sealed side is seen by a lock that is to prove it, also
-// where size and time are what they were; the other side keeps its seal.
+// Every way to change a sealed side is seen, also where size and time are what they
+// were: of the live side by a lock that is to prove it, of the other by what must
+// come before a flip to it. The one that nobody was at keeps its seal.
 func TestProve(t *testing.T) {
 	need(t, "rsync")
 	for name, change := range map[string]func(side string) error{
@@ -60,6 +61,14 @@ func TestProve(t *testing.T) {
 				}
 				p.epoch = 4
 				st := p.must(Request{Do: Lock, Prove: true}).Standing
+				if side == deploy.Yin && name != "no side" {
+					if resp := p.must(Request{Do: Prepare, Side: side, Seal: one.seal}); !resp.Ready {
+						t.Errorf("prepare = %+v", resp)
+					}
+					p.refused(Request{Do: Seal, Side: side, Seal: one.seal}, Differs, "")
+					p.refused(Request{Do: Flip, From: deploy.Yang, Side: side, Seal: one.seal}, Unsealed, "")
+					st = p.must(Request{Do: Status}).Standing
+				}
 				if _, ok := st.Sides[side]; ok || len(st.Sides) != 1 {
 					t.Errorf("after a change: %+v", st)
 				}
@@ -127,6 +136,7 @@ func TestProveTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.must(seal(deploy.Yin, one))
+	p.must(flip("", deploy.Yin, one))
 	took := func(req Request) time.Duration {
 		p.epoch++
 		began := time.Now()

@@ -18,28 +18,37 @@ func sealName(side deploy.Side) string   { return string(side) + ".seal" }
 func stampsName(side deploy.Side) string { return string(side) + ".stamps" }
 
 // seal proves that the side holds the release, brings it to disk, and seals it.
-// A side that was not proved is dirty, whatever it was before.
+// A side that was not proved is dirty, whatever it was before; one that is sealed
+// with the release already keeps that seal.
 func (s *session) seal(ctx context.Context, req Request, resp *Response) error {
-	if req.Tree == nil {
-		return refuse(Bad, "seal without a manifest")
+	want, err := s.expected(req)
+	if err != nil {
+		return err
 	}
-	if err := req.Tree.Check(); err != nil {
-		return refuse(Bad, "the manifest is not that of a release: %v", err)
-	}
-	if digest := req.Tree.Digest(); digest != req.Seal.Digest {
-		return refuse(Bad, "the manifest's digest is %s, not %s", digest, req.Seal.Digest)
-	}
-	if _, err := s.idle(req.Side); err != nil {
+	st, err := s.idle(req.Side)
+	if err != nil {
 		return err
 	}
 	if err := s.noWriter(req.Side); err != nil {
 		return err
 	}
-	stamps, err := s.prove(ctx, req, resp)
-	if err == nil {
-		err = s.writeJSON(stampsName(req.Side), stamps)
+	s.filling = nil // one that is not proved is not known
+	same := s.intact(ctx, req.Side, want)
+	have := st.Sides[req.Side]
+	sealed := have.Release == req.Seal.Release && have.Digest == req.Seal.Digest
+	if same && sealed {
+		return nil // it is on disk since then
+	}
+	if !same {
+		want, err = s.prove(ctx, req, want, resp)
 	}
 	if err == nil {
+		err = s.remember(req.Side, want)
+	}
+	if err == nil {
+		err = s.syncFS(req.Side)
+	}
+	if err == nil && !sealed {
 		err = s.writeJSON(sealName(req.Side), deploy.Seal{Release: req.Seal.Release, Digest: req.Seal.Digest, Epoch: req.Epoch})
 	}
 	if err != nil && ctx.Err() == nil { // asked to stop, it knows nothing new
@@ -48,29 +57,51 @@ func (s *session) seal(ctx context.Context, req Request, resp *Response) error {
 	return err
 }
 
-// prove hashes the side, compares it with the manifest, and has the kernel write all of it.
-func (s *session) prove(ctx context.Context, req Request, resp *Response) (release.Known, error) {
+// expected returns what the side must equal, and the stamps of what it was seen to hold.
+func (s *session) expected(req Request) (record, error) {
+	if f := s.filling; req.Tree == nil && f != nil && f.whole && f.side == req.Side && f.seal.Digest == req.Seal.Digest {
+		return record{f.tree, f.seal.Digest, f.stamps}, nil
+	}
+	was, _ := s.recall(req.Side) // without stamps every file is read
+	if req.Tree == nil && was.digest == req.Seal.Digest {
+		return was, nil
+	}
+	if req.Tree == nil {
+		return record{}, refuse(Bad, "seal without a manifest")
+	}
+	if err := req.Tree.Check(); err != nil {
+		return record{}, refuse(Bad, "the manifest is not that of a release: %v", err)
+	}
+	if digest := req.Tree.Digest(); digest != req.Seal.Digest {
+		return record{}, refuse(Bad, "the manifest's digest is %s, not %s", digest, req.Seal.Digest)
+	}
+	return newRecord(*req.Tree, req.Seal.Digest, was.known()), nil
+}
+
+// prove looks at all of the side, compares it with what it must equal, and returns
+// the record of it. What was not known already is hashed.
+func (s *session) prove(ctx context.Context, req Request, want record, resp *Response) (record, error) {
 	there, err := s.exists(req.Side)
 	if err != nil {
-		return nil, err
+		return record{}, err
 	}
 	if !there {
-		return nil, refuse(Differs, "%s/%s does not exist: it was never filled", s.path, req.Side)
+		return record{}, refuse(Differs, "%s/%s does not exist: it was never filled", s.path, req.Side)
 	}
-	got, stamps, err := s.look(ctx, req.Side, s.known(req.Side))
+	got, stamps, err := s.look(ctx, req.Side, want.known())
 	var odd *release.RefusedError
 	switch {
 	case errors.As(err, &odd):
 		resp.Diff = []string{odd.Error()}
 	case err != nil:
-		return nil, fmt.Errorf("scan %s/%s: %w", s.path, req.Side, err)
+		return record{}, fmt.Errorf("scan %s/%s: %w", s.path, req.Side, err)
 	default:
-		resp.Diff = deploy.Diff(*req.Tree, got, diffs)
+		resp.Diff = deploy.Diff(want.tree, got, diffs)
 	}
 	if len(resp.Diff) > 0 {
-		return nil, refuse(Differs, "%s/%s is not release %s: %s", s.path, req.Side, req.Seal.Release, resp.Diff[0])
+		return record{}, refuse(Differs, "%s/%s is not release %s: %s", s.path, req.Side, req.Seal.Release, resp.Diff[0])
 	}
-	return stamps, s.syncFS(req.Side)
+	return newRecord(got, want.digest, stamps), nil
 }
 
 // syncFS has everything on the side's file system written to disk: after rsync, one

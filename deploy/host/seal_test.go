@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pushtrain/deploy"
+	"pushtrain/deploy/release"
 )
 
 func TestSealSaysWhatDiffers(t *testing.T) {
@@ -70,21 +71,28 @@ func TestSealTrustsStamps(t *testing.T) {
 	p.must(prepare(deploy.Yin, one))
 	fill(t, root, deploy.Yin, one)
 	stamps := filepath.Join(root, state, "yin.stamps")
-	sum := one.manifest.Entries[0].Sum
-	var b []byte
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(string(b), sum); { // a is too new at first
+	rec := record{}
+	for deadline := time.Now().Add(10 * time.Second); rec.known()["a"].Sum == ""; { // a is too new at first
 		if time.Now().After(deadline) {
-			t.Fatalf("no stamp is kept: %s", b)
+			t.Fatalf("no stamp is kept: %+v", rec)
 		}
 		p.must(seal(deploy.Yin, one))
-		var err error
-		if b, err = os.ReadFile(stamps); err != nil {
+		b, err := os.ReadFile(stamps)
+		if err != nil {
 			t.Fatal(err)
 		}
+		var whole bool
+		if rec, whole = unpackRecord(b); !whole {
+			t.Fatalf("the record is %q", b)
+		}
 	}
-	lie := strings.ReplaceAll(string(b), sum, strings.Repeat("0", 64))
-	put(t, root, map[string]string{state + "/yin.stamps": lie})
+	put(t, root, map[string]string{"yin/a": "bbbb"})
 	p.refused(seal(deploy.Yin, one), Differs, "a: content differs")
-	put(t, root, map[string]string{state + "/yin.stamps": "torn"})
+	info, err := os.Lstat(filepath.Join(root, "yin", "a"))
+	must(t, err)
+	rec.stamps[0] = release.StampOf(info, rec.tree.Entries[0].Sum)
+	put(t, root, map[string]string{state + "/yin.stamps": string(rec.pack())})
 	p.must(seal(deploy.Yin, one))
+	put(t, root, map[string]string{state + "/yin.stamps": "torn"})
+	p.refused(seal(deploy.Yin, one), Differs, "a: content differs")
 }

@@ -14,6 +14,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/sys/unix"
+
 	"pushtrain/deploy"
 )
 
@@ -47,6 +49,7 @@ func (s *session) run(ctx context.Context, in io.Reader, out io.Writer) error {
 
 // serve is Serve with lines of limit bytes at most.
 func (s *session) serve(ctx context.Context, in io.Reader, out io.Writer, limit int) error {
+	s.out = out
 	heard := listen(in, limit)
 	defer heard.stop()
 	for ctx.Err() == nil {
@@ -57,7 +60,7 @@ func (s *session) serve(ctx context.Context, in io.Reader, out io.Writer, limit 
 		case errors.Is(err, errTooLong):
 			err = errors.Join(err, send(out, refused(Response{}, refuse(Bad, "%v", err))))
 		case err == nil:
-			err = send(out, s.answer(ctx, line))
+			err = send(out, s.answer(ctx, line, heard))
 		}
 		if err != nil {
 			return err
@@ -80,7 +83,9 @@ func send(out io.Writer, resp Response) error {
 // session is one session. It is used by one goroutine.
 type session struct {
 	path  string        // ROOT
+	out   io.Writer     // for answers
 	drain time.Duration // how long a side may have readers after it was left
+	rsync string        // its version; "" = not known yet, or it is missing
 
 	helper string // by a forced command: what this program is called as a helper
 	conn   string // by a forced command: the connection, as sshd names it
@@ -89,6 +94,12 @@ type session struct {
 	root  *os.Root // nil = ROOT does not exist; opened anew for each request until the lock is held
 	lock  *os.File // nil = the lock is not held
 	epoch uint64   // what the lock is held for
+
+	recalled map[deploy.Side]recalled // records that were read or written before
+
+	filling *filling  // nil = no side is known well enough
+	n       uint64    // the request that is under way
+	said    time.Time // when the other end heard of it last
 }
 
 func (s *session) close() {
@@ -120,17 +131,20 @@ func refused(resp Response, err error) Response {
 	return resp
 }
 
-// answer carries out the request in line.
-func (s *session) answer(ctx context.Context, line []byte) Response {
+// answer carries out the request in line. It leaves in behind the request's Blob.
+func (s *session) answer(ctx context.Context, line []byte, in io.Reader) Response {
 	var req Request
 	if err := json.Unmarshal(line, &req); err != nil {
 		return refused(Response{}, refuse(Bad, "not a request: %v", err))
 	}
 	resp := Response{N: req.N}
+	body := io.LimitReader(in, req.Blob)
+	defer io.Copy(io.Discard, body) // where it was refused; that in has ended, the next read tells
+	s.n, s.said = req.N, time.Now()
 	if len(line) > maxSmall && req.Do != Seal && req.Do != Audit {
 		return refused(resp, refuse(Bad, "%s with %d bytes", req.Do, len(line)))
 	}
-	err := s.do(ctx, req, &resp)
+	err := s.do(ctx, req, body, &resp)
 	standing, standErr := s.standing()
 	resp.Standing = standing
 	if err == nil {
@@ -143,7 +157,7 @@ func (s *session) answer(ctx context.Context, line []byte) Response {
 }
 
 // do carries out req.
-func (s *session) do(ctx context.Context, req Request, resp *Response) error {
+func (s *session) do(ctx context.Context, req Request, body io.Reader, resp *Response) error {
 	if req.Do == Hello || req.Do == Lock || req.Do == Checkup {
 		if err := s.guard(); err != nil {
 			return err
@@ -180,7 +194,7 @@ func (s *session) do(ctx context.Context, req Request, resp *Response) error {
 		return nil
 	case Before, After:
 		return s.hook(ctx, req, resp)
-	case Prepare, Seal, Flip:
+	case Prepare, Fill, Files, Seal, Flip:
 		if err := s.may(req); err != nil {
 			return err
 		}
@@ -190,11 +204,39 @@ func (s *session) do(ctx context.Context, req Request, resp *Response) error {
 	switch req.Do {
 	case Prepare:
 		return s.prepare(ctx, req, resp)
+	case Fill:
+		return s.doubt(s.fill(ctx, req, body, resp))
+	case Files:
+		return s.doubt(s.files(ctx, req, body))
 	case Seal:
 		return s.seal(ctx, req, resp)
 	default:
 		return s.flip(req, resp)
 	}
+}
+
+// busy tells the other end every BusyEvery that the request is worked on. Its
+// error is ctx's end, or that of the session.
+func (s *session) busy(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if time.Since(s.said) < BusyEvery {
+		return nil
+	}
+	s.said = time.Now()
+	return send(s.out, Response{N: s.n, Busy: true})
+}
+
+// doubt passes err on; after one, what the side holds is known no more.
+func (s *session) doubt(err error) error {
+	if err != nil {
+		s.filling = nil
+	}
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return refuse(Full, "the disk of %s is full: make room and ship again", s.path)
+	}
+	return err
 }
 
 // may reports why a request on a side is not carried out, whatever it asks for.

@@ -75,10 +75,10 @@ func TestForcedTail(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "error.log")
 	s := &session{path: t.TempDir(), forced: &Call{Logs: []string{log}}}
 	var resp Response
-	if err := s.do(t.Context(), Request{Do: Tail, File: log}, &resp); err != nil {
+	if err := s.do(t.Context(), Request{Do: Tail, File: log}, nil, &resp); err != nil {
 		t.Error(err)
 	}
-	if err := s.do(t.Context(), Request{Do: Tail, File: "/etc/passwd"}, &resp); err == nil || !strings.Contains(err.Error(), "add --log '/etc/passwd' there") {
+	if err := s.do(t.Context(), Request{Do: Tail, File: "/etc/passwd"}, nil, &resp); err == nil || !strings.Contains(err.Error(), "add --log '/etc/passwd' there") {
 		t.Errorf("%v", err)
 	}
 }

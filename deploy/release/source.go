@@ -15,6 +15,7 @@ type Source struct {
 	Repo    string   // any URL or path that git fetches from; a relative path is taken from the working folder
 	Branch  string   // what is built when no ref is named
 	Build   []string // argv, run in the checkout; empty = nothing to build
+	Work    string   // the folder that commits are checked out to and built in: nothing in it is needed again; "" = beside the archive
 	NoTwins bool     // paths that differ in nothing but case are refused
 	Tree    string   // the folder of the checkout that is the release; "" or "." = all of it, but for .git at its top
 }

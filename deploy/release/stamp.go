@@ -24,6 +24,16 @@ type Stamp struct {
 	Sum   string // SHA-256, 64 hex digits
 }
 
+// StampOf returns the stamp of the file that was hashed to sum and that info is of.
+func StampOf(info fs.FileInfo, sum string) Stamp {
+	s := stampOf(info)
+	s.Sum = sum
+	return s
+}
+
+// Holds reports whether the file that info is of is still the one hashed.
+func (s Stamp) Holds(info fs.FileInfo) bool { return s.holds(stampOf(info)) }
+
 // stampOf returns the stamp of the file as it is now, without Sum.
 func stampOf(info fs.FileInfo) Stamp {
 	st := info.Sys().(*syscall.Stat_t)

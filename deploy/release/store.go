@@ -85,7 +85,9 @@ func (s *Store) sweep() error {
 func (s *Store) path(id string) string { return filepath.Join(s.dir, "releases", id) }
 
 // work returns where the release id is checked out.
-func (s *Store) work(id string) string { return filepath.Join(s.dir, "work", id) }
+func (s *Store) work(id string) string {
+	return filepath.Join(cmp.Or(s.src.Work, filepath.Join(s.dir, "work")), id)
+}
 
 // Tree returns the folder of the archived release: what is sent to hosts. It is
 // never written to. For an id that is not archived, the folder does not exist.

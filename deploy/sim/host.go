@@ -208,10 +208,8 @@ func (r *root) lock(s *session, req host.Request) host.Code {
 		}
 	}
 	if req.Prove && r.w.bug != "edits are not seen" {
-		for i := range r.sides {
-			if r.sides[i].edited {
-				r.sides[i].seal, r.flushed.sides[i].seal = deploy.Seal{}, deploy.Seal{}
-			}
+		if i := index(r.link); r.link != "" && r.sides[i].edited {
+			r.sides[i].seal, r.flushed.sides[i].seal = deploy.Seal{}, deploy.Seal{}
 		}
 	}
 	return ""
@@ -249,6 +247,9 @@ func (r *root) seal(req host.Request) host.Code {
 		d.seal = deploy.Seal{}
 		r.flushed.sides[index(req.Side)].seal = deploy.Seal{}
 		return host.Differs
+	}
+	if d.seal.Release == req.Seal.Release && d.seal.Digest == req.Seal.Digest {
+		return "" // it is on disk since then
 	}
 	if r.w.bug != "seal before the sync" {
 		r.flush()

@@ -1,0 +1,104 @@
+package fleet
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"pushtrain/deploy"
+	"pushtrain/deploy/host"
+)
+
+// This file sends a release to a host that knows what the side holds: the host
+// says which contents it lacks, and no more is sent. rsync is for all others.
+
+// fill makes the side hold the release.
+func (d deed) fill(ctx context.Context, c *cargo, side deploy.Side) error {
+	seal := deploy.Seal{Release: c.release.ID, Digest: c.release.Digest, Epoch: d.lock.epoch}
+	req := host.Request{Do: host.Fill, Side: side, Seal: seal, Blob: int64(len(c.blob))}
+	resp, err := d.l.stream(ctx, d.lock, req, func(w io.Writer) error {
+		_, err := w.Write(c.blob)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	want, bytes, err := wanted(c.manifest, resp.Want)
+	if err != nil {
+		return err
+	}
+	if len(want) > 0 {
+		req.Do, req.Blob = host.Files, bytes
+		told := &meter{out: d.out, host: d.name, all: bytes}
+		_, err = d.l.stream(ctx, d.lock, req, func(w io.Writer) error {
+			return d.contents(c.release.ID, want, io.MultiWriter(w, told))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	d.out(Line{Host: d.name, Percent: 100})
+	return nil
+}
+
+// wanted returns the files that a host has asked for, and their size in all.
+func wanted(m deploy.Manifest, bits []byte) (want []deploy.Entry, bytes int64, err error) {
+	if len(bits) > (len(m.Entries)+7)/8 {
+		return nil, 0, errors.New("it asks for files that the release does not have")
+	}
+	for i, e := range m.Entries {
+		if i/8 >= len(bits) || bits[i/8]&(1<<(i%8)) == 0 {
+			continue
+		}
+		if e.Type != deploy.File {
+			return nil, 0, fmt.Errorf("it asks for the contents of a %s", e.Type)
+		}
+		want = append(want, e)
+		bytes += e.Size
+	}
+	return want, bytes, nil
+}
+
+// contents writes the contents of the files, one behind the other.
+func (d deed) contents(id string, files []deploy.Entry, to io.Writer) error {
+	tree := d.s.store.Tree(id)
+	w := bufio.NewWriterSize(to, 64<<10)
+	for _, e := range files {
+		if err := content(filepath.Join(tree, e.Path), e.Size, w); err != nil {
+			return fmt.Errorf("read release %s: %w", id, err)
+		}
+	}
+	return w.Flush()
+}
+
+func content(path string, size int64, to io.Writer) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.CopyN(to, f, size)
+	return err
+}
+
+// meter tells how much of all has been written to it.
+type meter struct {
+	out       func(Line)
+	host      string
+	all, done int64
+	said      time.Time
+}
+
+func (m *meter) Write(p []byte) (int, error) {
+	m.done += int64(len(p))
+	if time.Since(m.said) >= progressEvery && m.done < m.all {
+		m.said = time.Now()
+		m.out(Line{Host: m.host, Percent: int(m.done * 100 / m.all)})
+	}
+	return len(p), nil
+}
