@@ -60,7 +60,7 @@ func filterOf(q url.Values) filter {
 	return f
 }
 
-func (f filter) keeps(e bot.Entry) bool {
+func (f filter) keeps(e *bot.Entry) bool {
 	return (f.Stack == "" || e.Stack == f.Stack) && (f.Stage == "" || e.Stage == f.Stage) && (f.Day == "" || day(e.At) == f.Day) &&
 		(f.Who == "" || strings.EqualFold(e.By, f.Who) || slices.ContainsFunc(e.Riders, func(r string) bool { return strings.EqualFold(r, f.Who) }))
 }
@@ -102,14 +102,24 @@ type logDay struct {
 func (s *Server) logOf(r *http.Request) (page, logPage) {
 	p := s.page("Deploy log", "log", "")
 	f := filterOf(r.URL.Query())
-	all := newest(p.Log, len(p.Log), f.keeps)
-	from := min((f.Page-1)*perPage, len(all))
-	to := min(from+perPage, len(all))
-	l := logPage{filter: f, Rows: p.rows(all[from:to]), All: len(all), First: from + 1, Last: to}
+	all, from := 0, (f.Page-1)*perPage
+	var shown []bot.Entry
+	for i := len(p.Log) - 1; i >= 0; i-- { // by index: entries are large, and there may be many
+		if !f.keeps(&p.Log[i]) {
+			continue
+		}
+		if all >= from && len(shown) < perPage {
+			shown = append(shown, p.Log[i])
+		}
+		all++
+	}
+	from = min(from, all)
+	to := from + len(shown)
+	l := logPage{filter: f, Rows: p.rows(shown), All: all, First: from + 1, Last: to}
 	if f.Page > 1 {
 		l.Newer = f.at("/log", f.Page-1)
 	}
-	if to < len(all) {
+	if to < all {
 		l.Older = f.at("/log", f.Page+1)
 	}
 	for _, st := range p.Stacks {
@@ -151,7 +161,9 @@ func (s *Server) logText(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	var b strings.Builder
 	f := filterOf(r.URL.Query())
-	for _, e := range slices.Backward(s.src.View().Log) {
+	log := s.src.View().Log
+	for i := len(log) - 1; i >= 0; i-- {
+		e := &log[i]
 		if !f.keeps(e) {
 			continue
 		}

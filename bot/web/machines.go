@@ -39,7 +39,7 @@ func (s *Server) deploysJSON(w http.ResponseWriter, r *http.Request) {
 	f := filterOf(r.URL.Query())
 	out := []annotation{}
 	for _, e := range s.src.View().Log {
-		if !e.Live() || e.At.Before(from) || e.At.After(to) || !f.keeps(e) {
+		if !e.Live() || e.At.Before(from) || e.At.After(to) || !f.keeps(&e) {
 			continue
 		}
 		verb := "deploy"

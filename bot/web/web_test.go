@@ -299,3 +299,21 @@ func TestStatsAreAskedForOnce(t *testing.T) {
 		t.Errorf("asked %d times", src.asked)
 	}
 }
+
+// BenchmarkPages draws pages of a deploy log as long as it can be.
+func BenchmarkPages(b *testing.B) {
+	v := busy(time.Now())
+	for len(v.Log) < 50_000 {
+		v.Log = append(v.Log, v.Log[:min(len(v.Log), 50_000-len(v.Log))]...)
+	}
+	s := New(pageConfig(), newShown(b, v))
+	for _, path := range []string{"/", "/log", "/log?who=corey&page=7", "/metrics"} {
+		b.Run(path, func(b *testing.B) {
+			for b.Loop() {
+				if w := get(s, path); w.Code != 200 {
+					b.Fatal(w.Code)
+				}
+			}
+		})
+	}
+}
