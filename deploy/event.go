@@ -117,9 +117,9 @@ type (
 	// Fence opens a session to the host, takes its lock for the epoch, and reads its Standing.
 	//
 	// The lock is not taken where the host has accepted a higher epoch, or the same
-	// one from somebody else. Prove has the host first look for files that were
-	// changed since their side was sealed; such a side is sealed no more. A rollback
-	// does without: it must be quick.
+	// one from somebody else. Prove has the host first look whether what is
+	// live was changed since it was sealed; such a side is sealed no more. A rollback
+	// does without: it leaves that side. The other one is looked at by Verify.
 	Fence struct {
 		Host  string
 		Epoch uint64

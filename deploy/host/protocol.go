@@ -19,7 +19,7 @@ type Request struct {
 	Stack   string           `json:",omitempty"` // Lock: for the message of who holds it
 	By      string           `json:",omitempty"` // Lock: likewise
 	Owner   string           `json:",omitempty"` // Lock: who uses the epoch, up to 16 hex digits; the same epoch of another one is refused
-	Prove   bool             `json:",omitempty"` // Lock: a side with a file that was changed since it was sealed is sealed no more
+	Prove   bool             `json:",omitempty"` // Lock: a live side with a file that was changed since it was sealed is sealed no more; the other one is looked at by Seal
 	Side    deploy.Side      `json:",omitempty"` // Prepare, Seal, Flip, Audit: the side to fill, seal, flip to, read; Before, After: the one that was filled, that is live
 	From    deploy.Side      `json:",omitempty"` // Flip: the side that must be live now; "" = there is no link yet
 	Seal    deploy.Seal      `json:",omitzero"`  // Prepare: what is coming; Seal: what it must be; Flip, Before: what it must be sealed with
@@ -51,7 +51,7 @@ const (
 	Prepare Verb = "prepare" // checks that Side is idle, drained and has room, and ends the rsyncs in it and marks it dirty. Answers Ready when it is sealed with Seal already
 	Fill    Verb = "fill"    // after a Prepare that answered Fill: makes Side into the release in Blob, but for the files that it answers as Want
 	Files   Verb = "files"   // writes the files of Want: Blob is their contents, one behind the other
-	Seal    Verb = "seal"    // hashes Side against Tree; seals it, with fsync, when they are equal
+	Seal    Verb = "seal"    // holds Side against Tree, by hashes or by what its record says; seals it, with fsync, when they are equal
 	Flip    Verb = "flip"    // compare-and-swap of the link, read back
 	Before  Verb = "before"  // runs Argv in ROOT, if Side is sealed with Seal and not live; may be asked more than once
 	After   Verb = "after"   // runs Argv in ROOT, if Side is live; may be asked more than once
