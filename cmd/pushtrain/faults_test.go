@@ -103,8 +103,8 @@ func TestFaults(t *testing.T) {
 	if missed > 2+len(runs)/20 {
 		t.Errorf("%d of %d points were not passed", missed, len(runs))
 	}
-	t.Logf("%d points hit in %d runs (of %d points, %d runs; %d not passed), %v; outcomes %v; the slowest recovery took %.1f s; %d opens through the link, %d pages",
-		len(hit), made, count(points), len(runs), missed, by, outcomes, slowest.Seconds(), r.witness.opened, r.witness.asked)
+	t.Logf("%d points hit in %d runs (of %d points, %d runs; %d not passed), %v; outcomes %v; the slowest recovery took %.1f s; %s",
+		len(hit), made, count(points), len(runs), missed, by, outcomes, slowest.Seconds(), r.witness.work())
 }
 
 // limit is how long the way out of a fault may take: a soak is by itself, and other

@@ -151,3 +151,10 @@ func (w *witness) said() error {
 	}
 	return fmt.Errorf("%d problems, first: %s", len(p), p[0])
 }
+
+// work says how much was looked at.
+func (w *witness) work() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return fmt.Sprintf("%d opens through the link, %d pages", w.opened, w.asked)
+}
