@@ -131,7 +131,7 @@ func playDemo(ctx context.Context, cfg Config, p *demoPlay, play bool) error {
 			return fmt.Errorf("play a push: %w", err)
 		}
 	}
-	return p.site.edit("your own change")
+	return p.site.edit("you", "your own change")
 }
 
 // listenIRC takes IRC's usual port, or any free one.

@@ -49,7 +49,7 @@ func (p *demoPlay) run(ctx context.Context) error {
 	if err := alice.wait(ctx, `^:bob!\S+ JOIN `); err != nil {
 		return err
 	}
-	if err := p.site.edit("a better search box"); err != nil {
+	if err := p.site.edit("alice", "a better search box"); err != nil {
 		return err
 	}
 	for _, step := range []struct {

@@ -57,11 +57,11 @@ func newDemoSite(dir string) (*demoSite, error) {
 	if err := s.git("init", "-q", "-b", "main"); err != nil {
 		return nil, err
 	}
-	return s, s.commit("a shop")
+	return s, s.commit("demo", "a shop")
 }
 
-// edit changes a page, as a rider would before joining the train.
-func (s *demoSite) edit(what string) error {
+// edit changes a page, as the rider by would before joining the train.
+func (s *demoSite) edit(by, what string) error {
 	s.edits++
 	path := filepath.Join(s.dir, "pages", "index.html")
 	text, err := os.ReadFile(path)
@@ -72,14 +72,14 @@ func (s *demoSite) edit(what string) error {
 	if err := os.WriteFile(path, text, 0o644); err != nil {
 		return fmt.Errorf("edit the demo's site: %w", err)
 	}
-	return s.commit(what)
+	return s.commit(by, what)
 }
 
-func (s *demoSite) commit(subject string) error {
+func (s *demoSite) commit(by, subject string) error {
 	if err := s.git("add", "-A"); err != nil {
 		return err
 	}
-	return s.git("-c", "user.name=Demo", "-c", "user.email=demo@localhost", "commit", "-q", "-m", subject)
+	return s.git("-c", "user.name="+by, "-c", "user.email="+by+"@localhost", "commit", "-q", "-m", subject)
 }
 
 func (s *demoSite) git(args ...string) error {
