@@ -169,14 +169,7 @@ func (b *Bot) onAsk(a *ask) {
 
 // askDry says whether e would be refused now; nothing comes of it.
 func (b *Bot) askDry(a *ask, by train.Who, e train.Event) {
-	err := error(nil)
-	if r, ok := e.(train.Rollback); ok {
-		err = b.wayBack(by, r)
-	}
-	if err == nil {
-		_, _, err = b.train.Apply(train.Input{At: b.now(), By: by, Event: e})
-	}
-	if err != nil {
+	if err := b.would(by, e); err != nil {
 		a.end(ExitNotNow, nil, err.Error())
 		return
 	}

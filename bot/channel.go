@@ -189,10 +189,7 @@ func (b *Bot) onRefused(e irc.Refused) {
 // onSaid reads commands.
 func (b *Bot) onSaid(e irc.Said) {
 	who := b.who(e.From)
-	b.spoke[b.fold(who.Nick)] = time.Now().Round(0)
-	if !e.Private && (b.train.Claims(who, true) || b.train.Wakes(who, b.now())) {
-		b.must(who, train.Heard{Spoke: true})
-	}
+	b.hear(who, e.Private)
 	prefix := b.cfg.Prefix
 	text := e.Text
 	if e.Private && !strings.HasPrefix(strings.TrimSpace(text), prefix) {
@@ -200,6 +197,14 @@ func (b *Bot) onSaid(e irc.Said) {
 	}
 	for _, w := range split(text, prefix, b.nick) {
 		b.command(who, w, e.Private)
+	}
+}
+
+// hear takes note that a person is there.
+func (b *Bot) hear(who train.Who, private bool) {
+	b.spoke[b.fold(who.Nick)] = time.Now().Round(0)
+	if !private && (b.train.Claims(who, true) || b.train.Wakes(who, b.now())) {
+		b.must(who, train.Heard{Spoke: true})
 	}
 }
 
@@ -231,6 +236,20 @@ func (b *Bot) command(who train.Who, w []word, private bool) {
 		}
 		b.answer(who.Nick, refused, err.Error())
 	}
+}
+
+// would says why e would be refused now; nothing comes of it.
+func (b *Bot) would(who train.Who, e train.Event) error {
+	if r, ok := e.(train.Rollback); ok {
+		if err := b.wayBack(who, r); err != nil {
+			return err
+		}
+	}
+	if b.full && !allowedWhenFull(who, e) {
+		return errFull
+	}
+	_, _, err := b.train.Apply(train.Input{At: b.now(), By: who, Event: e})
+	return err
 }
 
 // try applies what a person asks for.

@@ -62,7 +62,7 @@ func (t *turn) bind() {
 }
 
 // identity is by without what may change from word to word.
-func (w Who) identity() Who { w.Op = false; return w }
+func (w Who) identity() Who { w.Op, w.Web = false, ""; return w }
 
 // renamed follows a nick change. A seat keeps its old name when another one in the train has the new one.
 func (t *turn) renamed(e Renamed) {
