@@ -11,7 +11,8 @@ import (
 // that stands in a page, and show the page in no frame.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
-// guard lets through what asks for this page by a name of its own and changes nothing.
+// guard lets through what asks for this page by a name of its own and changes
+// nothing; where people log in, who they are, and what they press.
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -19,14 +20,21 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "no-referrer")
+		presses := false
+		if s.cfg.Auth.on() {
+			h.Set("Referrer-Policy", "same-origin") // with no-referrer, browsers do not say from which page one pressed
+			presses = r.Method == http.MethodPost && r.URL.Path == "/do"
+		}
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
 		switch {
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		case r.Method != http.MethodGet && r.Method != http.MethodHead && !presses:
 			h.Set("Allow", "GET, HEAD")
 			http.Error(w, "this page only shows: say it in the channel", http.StatusMethodNotAllowed)
 		case !s.ours(r.Host):
 			http.Error(w, "this page is not called "+clean(r.Host)+": a name of its own is one of web.names", http.StatusMisdirectedRequest)
+		case s.cfg.Auth.on():
+			s.login(w, r, next)
 		default:
 			next.ServeHTTP(w, r)
 		}

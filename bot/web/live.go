@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -126,8 +127,15 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return // the whole page says it
 		}
+		all := n.Parts
+		if me, ok := who(r); ok {
+			all = maps.Clone(all) // it is everybody's
+			if all["you"], err = s.drawYou(me); err != nil {
+				return
+			}
+		}
 		changed := map[string]string{}
-		for name, html := range n.Parts {
+		for name, html := range all {
 			if was, ok := sent[name]; !ok || was != html { // an empty one too: the browser may show an older one
 				changed[name], sent[name] = html, html
 			}

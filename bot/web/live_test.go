@@ -31,6 +31,12 @@ type follower struct {
 
 func follow(t *testing.T, url, last string) *follower {
 	t.Helper()
+	return followAs(t, url, last, func(*http.Request) {})
+}
+
+// followAs is follow by somebody, whom as makes the request say.
+func followAs(t *testing.T, url, last string, as func(r *http.Request)) *follower {
+	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), 3*patience)
 	r, err := http.NewRequestWithContext(ctx, "GET", url, nil)
 	if err != nil {
@@ -39,6 +45,7 @@ func follow(t *testing.T, url, last string) *follower {
 	if last != "" {
 		r.Header.Set("Last-Event-ID", last)
 	}
+	as(r)
 	transport := &http.Transport{}
 	res, err := transport.RoundTrip(r)
 	if err != nil {

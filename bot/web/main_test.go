@@ -27,6 +27,8 @@ type shown struct {
 	view  *bot.View
 	who   map[chan struct{}]struct{}
 	asked int // how often stats were asked for
+
+	pressed []string
 }
 
 func newShown(t testing.TB, v *bot.View) *shown {

@@ -52,6 +52,9 @@ type page struct {
 	Here  string // the entry of the menu that this is
 	JSON  string // where the same is for programs
 	Body  any    // of one page alone
+
+	You     *you   // nil = nobody can press
+	Refused string // why what was pressed was not done
 }
 
 // Stage is one stage as its template wants it.
@@ -266,20 +269,31 @@ func (s *Server) show(w http.ResponseWriter, status int, name string, p page) {
 
 // fail is for what must not happen.
 func (s *Server) fail(w http.ResponseWriter, err error) {
-	if s.cfg.Errors != nil {
-		s.cfg.Errors.Print(err)
-	}
+	s.logf("%v", err)
 	http.Error(w, "the page could not be drawn; the bot's log says why", http.StatusInternalServerError)
+}
+
+func (s *Server) logf(format string, args ...any) {
+	if s.cfg.Errors != nil {
+		s.cfg.Errors.Printf(format, args...)
+	}
 }
 
 func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
 	s.show(w, http.StatusNotFound, "lost.html", s.page("Not here", "", ""))
 }
 
-func (s *Server) index(w http.ResponseWriter, r *http.Request) {
+func (s *Server) index(w http.ResponseWriter, r *http.Request) { s.now(w, r, http.StatusOK, "") }
+
+// now shows what is now, to the one who asks.
+func (s *Server) now(w http.ResponseWriter, r *http.Request, status int, refusal string) {
 	p := s.page("", "now", "/index.json")
 	p.Title = p.Head()
-	s.show(w, http.StatusOK, "index.html", p)
+	p.Refused = refusal
+	if me, ok := who(r); ok {
+		p.You = s.youOf(me, p.View)
+	}
+	s.show(w, status, "index.html", p)
 }
 
 func (s *Server) indexJSON(w http.ResponseWriter, r *http.Request) { answerJSON(w, s.src.View()) }

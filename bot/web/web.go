@@ -1,5 +1,5 @@
 // Package web is the page: the queue, what each stage serves, rollouts as they run,
-// the deploy log and the stats, for people and for programs. It only reads. It shows
+// the deploy log and the stats, for people and for programs. It shows
 // what its [Source] last published, so nothing here can slow or stop the train: a
 // viewer who is slow misses some states and then gets the newest one, and one who
 // does not read at all is dropped.
@@ -14,9 +14,13 @@
 //	/deploys.json?from=&to=       what went live, as annotations for graphs
 //	/log.txt           the deploy log in Deployinator's format
 //	/metrics           for Prometheus
+//	POST /do           says a command, where people log in
 //
-// There is no login: who reaches the page may read it, and so the owner listens on
-// this machine alone and leaves the rest of the world to a proxy that asks who it is.
+// Without a login ([Auth]) nothing can be pressed, and who reaches the page may read it: so the
+// owner listens on this machine alone and leaves the rest of the world to a proxy that asks who it is.
+// With one, each request has a person, who may press what they could say in the channel
+// too; the rules are the bot's, the page knows none. That it was them, and on this page, is
+// proved twice: by what browsers say of where a form stood, and by a token in it.
 // A page elsewhere that has a name of its own lead here (DNS rebinding) is refused
 // by the Host header. All is embedded: the page asks no other server for anything, and
 // its policy forbids browsers to.
@@ -24,6 +28,7 @@ package web
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log"
 	"net"
@@ -36,7 +41,7 @@ import (
 	"pushtrain/train"
 )
 
-// Source is what the page shows. *bot.Bot is one. All methods may be called by any goroutine.
+// Source is what the page shows, and whom it tells what was pressed. *bot.Bot is one. All methods may be called by any goroutine.
 type Source interface {
 	// View is the newest state; never nil.
 	View() *bot.View
@@ -46,12 +51,15 @@ type Source interface {
 	RunLog(id uint64) (*os.File, error)
 	// Stats sums up the last days of a stack, or with "" of all.
 	Stats(ctx context.Context, days int, stack string) (train.Stats, error)
+	// Press does what p would by saying text in the channel, and returns why not.
+	Press(ctx context.Context, p bot.Person, text string) (refusal string, err error)
 }
 
 // Config is what the page needs to know that is not in a View.
 type Config struct {
 	Names  []string // hosts, beside this machine's own, under which the page may be asked for
 	Stacks []Stack  // what people want to see of them; those without an entry are shown too
+	Auth   Auth     // who may press
 	Live   int      // streams that may be open at once; 0 = 200
 	Errors *log.Logger
 }
@@ -81,6 +89,8 @@ type Server struct {
 	places chan struct{} // one entry a stream
 	drawn  drawn
 	stats  statsCache
+	logins *logins
+	secret []byte // of the tokens
 }
 
 // New returns the page of src.
@@ -88,7 +98,8 @@ func New(cfg Config, src Source) *Server {
 	if cfg.Live == 0 {
 		cfg.Live = 200
 	}
-	s := &Server{cfg: cfg, src: src, places: make(chan struct{}, cfg.Live)}
+	s := &Server{cfg: cfg, src: src, places: make(chan struct{}, cfg.Live), logins: newLogins(cfg.Auth.Passwords), secret: make([]byte, 32)}
+	_, _ = rand.Read(s.secret) // it never fails, says crypto/rand
 	s.routes = s.guard(s.mux())
 	return s
 }
@@ -137,6 +148,7 @@ func (s *Server) mux() *http.ServeMux {
 	m.HandleFunc("GET /{$}", s.index)
 	m.HandleFunc("GET /index.json", s.indexJSON)
 	m.HandleFunc("GET /events", s.events)
+	m.HandleFunc("POST /do", s.press)
 	m.HandleFunc("GET /log", s.log)
 	m.HandleFunc("GET /log.json", s.logJSON)
 	m.HandleFunc("GET /log.txt", s.logText)

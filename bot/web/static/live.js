@@ -3,6 +3,7 @@
 (() => {
   const body = document.body;
   const $ = id => document.getElementById(id);
+  if (location.pathname === '/do') history.replaceState(null, '', '/'); // what was refused is not pressed again by a reload
   let skew = Date.parse(body.dataset.now) - Date.now(); // the server's clock is the one that counts
 
   // The words of package web's span and whole: they change together.
