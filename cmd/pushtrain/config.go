@@ -135,8 +135,25 @@ type SSHConfig struct {
 
 // WebConfig is the page.
 type WebConfig struct {
-	Listen string   `yaml:"listen"` // host:port of this machine alone; "" = no page
-	Names  []string `yaml:"names"`  // hosts under which a proxy serves it
+	Listen string       `yaml:"listen"` // host:port; "" = no page
+	Names  []string     `yaml:"names"`  // hosts under which a proxy serves it
+	Auth   AuthConfig   `yaml:"auth"`
+	Users  []UserConfig `yaml:"users"`
+}
+
+// AuthConfig is how the page learns who asks. Mode "" = it does not, and nothing can be pressed.
+type AuthConfig struct {
+	Mode         string   `yaml:"mode"`          // basic, header or ""
+	PasswordFile string   `yaml:"password_file"` // basic: htpasswd with bcrypt
+	Header       string   `yaml:"header"`        // header: in which the proxy says who asks
+	Proxies      []string `yaml:"proxies"`       // header: whom it is believed; addresses and networks
+}
+
+// UserConfig is who somebody that the page knows is in the channel.
+type UserConfig struct {
+	User    string `yaml:"user"`
+	Nick    string `yaml:"nick"`    // User when not given
+	Account string `yaml:"account"` // User when not given
 }
 
 // defaultConfig is what holds for keys that are not given.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -123,22 +124,88 @@ func checkIRC(d *decoder, c *IRCConfig) {
 	}
 }
 
-// checkWeb keeps the page on this machine: it has no login of its own.
+// checkWeb keeps the page on this machine, unless a proxy says who asks: it has no
+// TLS of its own, so that a password would cross the network in plain text.
 func checkWeb(d *decoder, c WebConfig) {
 	host, _, err := splitHostPort(c.Listen)
 	switch {
 	case c.Listen == "" || !d.ok("web.listen"):
 	case err != nil:
 		d.problem("web.listen", "%v, or \"\" for no page", err)
-	case !isLoopback(host):
+	case !isLoopback(host) && c.Auth.Mode == "basic":
+		d.problem("web.listen", "%s is open to the network, and passwords would cross it in plain text: listen on 127.0.0.1, and let a proxy with TLS pass requests on (its name goes into web.names)", c.Listen)
+	case !isLoopback(host) && c.Auth.Mode != "header":
 		d.problem("web.listen", "%s is open to the network, and the page asks nobody who they are: listen on 127.0.0.1, and let a proxy that asks pass requests on (its name goes into web.names)", c.Listen)
 	}
+	checkAuth(d, c)
 	for i, name := range c.Names {
 		key := fmt.Sprintf("web.names[%d]", i)
 		if !hostForm.MatchString(name) && d.ok(key) {
 			d.problem(key, "%.80q is no name of a host: write it without http:// and without a port", name)
 		}
 	}
+}
+
+// checkAuth notes what is wrong with how the page learns who asks.
+func checkAuth(d *decoder, c WebConfig) {
+	const key = "web.auth"
+	a := c.Auth
+	switch a.Mode {
+	case "":
+		if a.PasswordFile != "" || a.Header != "" || len(a.Proxies) > 0 {
+			d.problem(key, "has no mode: add `mode: basic` for passwords, or header for a proxy that says who asks")
+		}
+	case "basic":
+		d.need(key+".password_file", a.PasswordFile, "a file that `htpasswd -B` makes")
+		if a.Header != "" || len(a.Proxies) > 0 {
+			d.problem(key, "header and proxies belong to `mode: header`")
+		}
+	case "header":
+		if d.need(key+".header", a.Header, "the header in which the proxy says who asks, such as X-Remote-User") && !headerForm.MatchString(a.Header) {
+			d.problem(key+".header", "%.80q is no name of a header", a.Header)
+		}
+		if len(a.Proxies) == 0 && d.ok(key+".proxies") {
+			d.problem(key+".proxies", "is missing: give the addresses of the proxies; whoever else comes could say they are anybody")
+		}
+		if a.PasswordFile != "" {
+			d.problem(key+".password_file", "belongs to `mode: basic`")
+		}
+	default:
+		d.problem(key+".mode", "%q is neither basic nor header", a.Mode)
+	}
+	for i, p := range a.Proxies {
+		at := fmt.Sprintf("%s.proxies[%d]", key, i)
+		switch n, err := network(p); {
+		case !d.ok(at):
+		case err != nil:
+			d.problem(at, "%.80q is no address and no network such as 10.0.0.0/24", p)
+		case n.Bits() == 0:
+			d.problem(at, "%s is everybody: they could say they are anybody", p)
+		}
+	}
+	whose := map[string]string{}
+	for i, u := range c.Users {
+		at := fmt.Sprintf("web.users[%d]", i)
+		if _, taken := whose[u.User]; taken {
+			d.problem(at+".user", "%s is listed twice", u.User)
+		}
+		whose[u.User] = u.Nick
+		if d.need(at+".user", u.User, "the name that is logged in with") && !nickForm.MatchString(u.Nick) && d.ok(at+".nick") {
+			d.problem(at+".nick", "%.80q is no nick", u.Nick)
+		}
+	}
+}
+
+// headerForm is a name of a header that no other header is read as.
+var headerForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,63}$`)
+
+// network reads an address, or a network.
+func network(text string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	return netip.ParsePrefix(text)
 }
 
 // hostForm is what people type into a browser between // and the port.

@@ -47,6 +47,10 @@ func loadConfig(name string, data []byte) (Config, []Problem) {
 				}
 			}
 		}
+		for i := range c.Web.Users {
+			u := &c.Web.Users[i]
+			u.Nick, u.Account = cmp.Or(u.Nick, u.User), cmp.Or(u.Account, u.User)
+		}
 		check(d, &c)
 	}
 	slices.SortStableFunc(d.problems, func(a, b Problem) int {

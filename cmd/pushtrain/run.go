@@ -136,6 +136,11 @@ func serveBot(ctx context.Context, cfg Config, log zerolog.Logger, ready func())
 		if page, err = net.Listen("tcp", cfg.Web.Listen); err != nil {
 			log.Error().Err(err).Msg("there is no page: web.listen can't be opened")
 		}
+		if file := cfg.Web.Auth.PasswordFile; file != "" {
+			if err := web.CheckPasswords(file); err != nil {
+				log.Error().Err(err).Msg("nobody can log in to the page: web.auth.password_file can't be read")
+			}
+		}
 	}
 	return serveOn(ctx, cfg, log, page, ready)
 }

@@ -108,7 +108,7 @@ func fleetConfig(cfg Config) fleet.Config {
 }
 
 func webConfig(cfg Config, log zerolog.Logger) web.Config {
-	c := web.Config{Names: cfg.Web.Names, Errors: stdlog.New(log, "page: ", 0)}
+	c := web.Config{Names: cfg.Web.Names, Auth: authOf(cfg.Web), Errors: stdlog.New(log, "page: ", 0)}
 	for _, s := range cfg.Stacks {
 		st := web.Stack{Name: s.Name, DiffURL: s.DiffURL}
 		for _, g := range s.Stages {
@@ -121,6 +121,19 @@ func webConfig(cfg Config, log zerolog.Logger) web.Config {
 		c.Stacks = append(c.Stacks, st)
 	}
 	return c
+}
+
+func authOf(c WebConfig) web.Auth {
+	a := web.Auth{Passwords: c.Auth.PasswordFile, Header: c.Auth.Header}
+	for _, p := range c.Auth.Proxies {
+		if n, err := network(p); err == nil { // checkAuth has tried
+			a.Proxies = append(a.Proxies, n)
+		}
+	}
+	for _, u := range c.Users {
+		a.People = append(a.People, bot.Person{User: u.User, Nick: u.Nick, Account: u.Account})
+	}
+	return a
 }
 
 // ircConfig reads the secrets that the configuration names.
