@@ -124,6 +124,9 @@ func TestPress(t *testing.T) {
 					t.Errorf("the driver's page has no %q:\n%s", want, page)
 				}
 			}
+			if p := ask(s, "GET", "/", "", driver).Header().Get("Referrer-Policy"); p != "same-origin" {
+				t.Errorf("a browser that knows no Sec-Fetch-Site is told %q, and will say its origin is null", p)
+			}
 			token := tokenOf(t, s, driver)
 			if w := ask(s, "POST", "/do", form(token, "prod web"), driver); w.Code != 303 || w.Header().Get("Location") != "/" {
 				t.Errorf("the driver: %d %s", w.Code, w.Body)
@@ -151,7 +154,7 @@ func TestPress(t *testing.T) {
 				"no token":                       {403, form("", "prod web"), nil},
 				"the token of another":           {403, form(tokenOf(t, s, other), "prod web"), nil},
 				"the token of another process":   {403, form(tokenOf(t, New(cfg, src), driver), "prod web"), nil},
-				"a token in the address":         {403, form("", "prod web"), func(r *http.Request) { r.URL.RawQuery = "token=" + token }},
+				"a token in the address":         {403, "do=prod+web", func(r *http.Request) { r.URL.RawQuery = "token=" + token }},
 				"the name of another host":       {421, form(token, "prod web"), func(r *http.Request) { r.Host = "evil.example" }},
 				"no button":                      {400, form(token, "hold web"), nil},
 				"a kick":                         {400, form(token, "kick bateman"), nil},
@@ -351,5 +354,8 @@ func TestStreamOfOne(t *testing.T) {
 		if n := newsOf(t, f.next()); !strings.Contains(n.Parts["you"], "you are <b>"+nick+"</b>") || len(n.Parts) != len(parts)+1 {
 			t.Errorf("%s gets %q", user, n.Parts["you"])
 		}
+	}
+	if n, err := s.draw(); err != nil || n.Parts["you"] != "" {
+		t.Errorf("what all get has the part of one, %v: %s", err, n.Parts["you"])
 	}
 }
