@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"pushtrain/bot"
 	"pushtrain/bot/irc"
+	"pushtrain/bot/web"
 	"pushtrain/deploy"
 	"pushtrain/deploy/fleet"
 )
@@ -97,6 +98,9 @@ Exit codes: 0 a push can be made; 1 something FAILs.`,
 // examine looks at everything; what takes time, side by side.
 func examine(ctx context.Context, o *options, cfg Config, audit bool) []finding {
 	found := append([]finding{{fine, "config", "it is right", ""}}, checkTools(cfg)...)
+	if file := cfg.Web.Auth.PasswordFile; file != "" {
+		found = append(found, checkLogin(file))
+	}
 	var parts sync.WaitGroup
 	var state, chat, hosts []finding
 	parts.Go(func() {
@@ -128,6 +132,14 @@ func checkTools(cfg Config) []finding {
 		found = append(found, finding{fine, "tools", path, ""})
 	}
 	return found
+}
+
+// checkLogin reads the passwords of the page as the page will.
+func checkLogin(file string) finding {
+	if err := web.CheckPasswords(file); err != nil {
+		return finding{warn, "web.auth", err.Error(), "nobody can log in to the page: make the file with `htpasswd -B -c " + file + " USER`, for the user that the bot runs as"}
+	}
+	return finding{fine, "web.auth", file + " can be read", ""}
 }
 
 // checkState looks at the disk of the state directory, which checkBot has made and read.

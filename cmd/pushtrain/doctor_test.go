@@ -163,3 +163,16 @@ func TestDoctorState(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+// TestDoctorReadsThePasswords of the page; what is wrong with them stops no push.
+func TestDoctorReadsThePasswords(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "users")
+	write(t, file, "alice:secret\n", 0o600)
+	if f := checkLogin(file); f.Grade != warn || !strings.HasPrefix(f.Text, file+":1: no bcrypt hash") || !strings.Contains(f.Cure, "htpasswd -B") {
+		t.Errorf("a password as it is: %+v", f)
+	}
+	write(t, file, "", 0o600)
+	if f := checkLogin(file); f.Grade != fine {
+		t.Errorf("nobody yet: %+v", f)
+	}
+}
