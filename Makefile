@@ -1,7 +1,7 @@
 # make demo    the main job, on loopback; ARGS="--play=no --for 60s" go to `pushtrain demo`
-# make test    every test, with all that they need
+# make test    every test, with all that they need; PUSHTRAIN_SHOTS=DIR keeps pictures of the page
 # make bench   the figures; PEERS=yes has Ansible, Capistrano and shipit-deploy measured beside
-# make soak    long runs with full counts: PART=sim or mixed, each under an hour
+# make soak    long runs with full counts: PART=sim, mixed, faults or power, each under an hour
 # make build   bin/pushtrain
 
 SHELL := /bin/bash
@@ -11,7 +11,7 @@ ARGS ?=
 
 DEMO_PACKAGES := git rsync
 TEST_PACKAGES := git rsync openssh-client openssh-server ngircd nginx util-linux strace zsh fish \
-	php8.2-fpm apache2-bin libapache2-mod-php8.2 curl
+	php8.2-fpm apache2-bin libapache2-mod-php8.2 curl chromium fonts-dejavu-core
 SOAK_PACKAGES := caddy
 PEER_PACKAGES := ansible capistrano
 SHIPIT := .tools/shipit/node_modules/.bin/shipit
@@ -54,12 +54,15 @@ fuzz:
 
 bench: packages-test $(if $(PEERS),packages-peers $(SHIPIT))
 	$(GO) test -run '^$$' -bench . -benchmem ./train ./bot/store
+	$(GO) test -count=1 -run '^TestForecastCalibrated$$' -v ./train
 	$(GO) test -count=1 -timeout 120m -run '^TestFigures$$' -v ./cmd/pushtrain -figures $(if $(PEERS),-peers)
 
 # The parts of the soak, by name: what `go test` is told.
 SOAK_mixed := -parallel 6 -run '^(TestMixed|TestWarmCache|TestForget)$$' ./deploy/webserver -soak $(CURDIR)/.soak/mixed
 SOAK_sim := -run '^TestSeeds$$' ./deploy/sim -seeds 1000000
-PARTS := sim mixed
+SOAK_faults := -run '^TestFaults$$' ./cmd/pushtrain -faults -faults-done $(CURDIR)/.soak/faults
+SOAK_power := -run '^TestPowerLoss$$' ./bot/store ./deploy/host -power
+PARTS := sim mixed faults power
 
 soak: packages-soak
 	@[ -n '$(filter $(PARTS),$(PART))' ] || { echo 'make soak PART=…: one of $(PARTS)'; exit 2; }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"pushtrain/deploy"
 	"pushtrain/train"
@@ -12,16 +13,17 @@ import (
 
 // Request is what the shell asks of a bot, through its socket or in its own process.
 type Request struct {
-	Do       string // deploy, rollback, dry-deploy, dry-rollback, abort, hold, unhold, status, queue, stats, log
+	Do       string // deploy, rollback, dry-deploy, dry-rollback, abort, hold, unhold, status, queue, stats, past, log, entries, verify
 	By       string // the shell user
 	Stack    string
 	Stage    string
 	Host     string // sync: whom
-	Text     string // why, or the text of log
+	Text     string // why, the text of log, or what stats are about, as `30d web`
 	Override string // deploy: why the gates are passed over; "" = they hold
-	Period   string // stats: "7d"
 	Audit    bool   // status: hosts read all of what they serve
-	Follow   bool   // deploy, rollback, sync: wait for the outcome
+	Follow   bool   // deploy, rollback, sync: wait for the outcome; entries: and those to come
+
+	Since time.Time `json:",omitzero"` // entries: none older; zero = the newest entriesShown
 }
 
 // Reply is one line of the answer. The last one has Over set.
@@ -31,7 +33,7 @@ type Reply struct {
 	Percent int    `json:",omitempty"`
 	Over    bool   `json:",omitempty"`
 	Exit    int    `json:",omitempty"` // with Over: the exit code, see the package comment of cmd/pushtrain
-	Data    any    `json:",omitempty"` // with Over: the same for machines
+	Data    any    `json:",omitempty"` // the same for machines
 }
 
 // The exit codes that a bot decides on.
@@ -47,7 +49,8 @@ const (
 type ask struct {
 	req  Request
 	out  chan Reply
-	over chan Reply // takes one
+	over chan Reply    // takes one
+	gone chan struct{} // closed when nobody waits any more
 }
 
 func (a *ask) send(r Reply) {
@@ -70,7 +73,8 @@ func (a *ask) end(exit int, data any, lines ...string) {
 // Ask puts a request to the bot and hands each reply to out, the last one with
 // Over set. It returns the exit code. Any goroutine may call it while Run runs.
 func (b *Bot) Ask(ctx context.Context, req Request, out func(Reply)) (int, error) {
-	a := &ask{req: req, out: make(chan Reply, 1024), over: make(chan Reply, 1)}
+	a := &ask{req: req, out: make(chan Reply, 1024), over: make(chan Reply, 1), gone: make(chan struct{})}
+	defer close(a.gone)
 	select {
 	case b.inbox <- a:
 	case <-ctx.Done():
@@ -103,7 +107,7 @@ func (b *Bot) onAsk(a *ask) {
 	q := a.req
 	q.Override = train.CleanMessage(q.Override) // it is said in the channel, and shown on terminals
 	by := train.Who{Nick: q.By, User: q.By, Host: "shell"}
-	args := words(q.Stack + " " + q.Period)
+	args := words(q.Stack)
 	switch q.Do {
 	case "deploy":
 		b.askDeploy(a, by, train.Ship{Stack: q.Stack, Stage: q.Stage, Override: q.Override})
@@ -142,10 +146,22 @@ func (b *Bot) onAsk(a *ask) {
 			b.end(a, ExitDone, map[string]any{"live": b.train.Live, "running": b.train.Busy, "held": b.train.Queue.Holds, "online": b.online,
 				"quarantine": b.book.Quarantine, "odd": odd}, append(lines, odd...)...)
 		})
+	case "verify":
+		b.askVerify(a)
 	case "queue":
 		b.end(a, ExitDone, map[string]any{"topic": b.train.Topic(), "queue": b.train.Queue}, answerQueue(b, by, nil)...)
+	case "entries":
+		b.askEntries(a)
 	case "stats":
-		b.end(a, ExitDone, b.stats(args), answerStats(b, by, args)...)
+		how, err := b.question(words(q.Text))
+		if err != nil {
+			b.end(a, ExitUsage, nil, err.Error())
+			return
+		}
+		s := b.tally.Stats(how)
+		b.end(a, ExitDone, s, statsLines(s)...)
+	case "past":
+		b.end(a, ExitDone, b.tally.Past(b.now(), 30))
 	default:
 		b.end(a, ExitUsage, nil, fmt.Sprintf("no such request: %s", q.Do))
 	}

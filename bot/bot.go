@@ -3,9 +3,11 @@ package bot
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -14,6 +16,7 @@ import (
 	"pushtrain/bot/store"
 	"pushtrain/deploy"
 	"pushtrain/deploy/fleet"
+	"pushtrain/deploy/release"
 	"pushtrain/train"
 )
 
@@ -21,17 +24,24 @@ import (
 type Config struct {
 	Rules   train.Rules
 	Fleets  map[deploy.Target]Fleet
-	Nick    string        // as configured, for "pushbot: join"
-	Channel string        // for the room that a topic has
-	Prefix  string        // of commands; "" = "."
-	Ops     []string      // accounts, or nicks where there are no accounts, that may override
-	Dir     string        // run logs go to Dir/runs
-	Open    time.Duration // hours a day in which pushes are made, for the capacity; 0 = 8 h
-	Idle    bool          // it answers questions, and takes up no rollout that a crash has left
-	Audit   time.Duration // how often all hosts read all of what they serve; 0 = never
+	Nick    string            // as configured, for "pushbot: join"
+	Channel string            // for the room that a topic has
+	Prefix  string            // of commands; "" = "."
+	People  map[string]string // nicks by the names and addresses, in lower case, that people commit under
+	Ops     []string          // accounts, or nicks where there are no accounts, that may override
+	Diffs   map[string]string // by stack: the address that shows what two commits differ in, with {old}, {new}, {stack}
+	Dir     string            // run logs go to Dir/runs
+	Open    time.Duration     // hours a day in which pushes are made, for the capacity; 0 = 8 h
+	Idle    bool              // it answers questions, and takes up no rollout that a crash has left
+	Audit   time.Duration     // how often all hosts read all of what they serve; 0 = never
 	Version string
 	Ready   func() // called once, when the bot is first in the channel; nil = nobody waits
 	Log     zerolog.Logger
+
+	// Trace is told of each record right before it is written to the journal, and
+	// again when it is on disk and nothing of it is done or said yet; the bot waits
+	// for it. nil = nobody is told. It is for tests that stop the bot just there.
+	Trace func(rec store.Record, written bool)
 }
 
 // Fleet is what the rules of rollouts need to know of one target.
@@ -42,6 +52,8 @@ type Fleet struct {
 	Check  bool // the stage has a check
 
 	MaxQuarantine int // hosts that a rollout may go on without; 0 = none
+
+	Watch Watch
 }
 
 // Chat is where the bot speaks. *irc.Link is one; the shell without IRC another.
@@ -61,6 +73,10 @@ type Deployer interface {
 	Status(ctx context.Context, t deploy.Target) []fleet.HostStatus
 	// Audit is Status by hosts that read all of what they serve: it should be rel.
 	Audit(ctx context.Context, t deploy.Target, rel deploy.Release) []fleet.HostStatus
+	// Follow hands on what a target's logs say until ctx ends, from several goroutines.
+	Follow(ctx context.Context, t deploy.Target, out func(fleet.Line))
+	// Commits are what a rollout from one commit to another brings; to "" = what the branch holds now.
+	Commits(ctx context.Context, stack, from, to string) ([]release.Commit, error)
 	// Prune drops old releases of a stack, but none of inUse.
 	Prune(stack string, inUse ...string) error
 }
@@ -76,10 +92,15 @@ type Bot struct {
 	jobs   sync.WaitGroup
 	runs   *runLogs
 
+	view    atomic.Pointer[View] // the newest
+	viewers pokes
+
 	// ---- owned by Run ----
 	train    train.State
 	book     deploy.Book
 	tally    train.Tally
+	unsaved  int             // journal records since the tally was saved
+	notes    map[uint64]note // by rollout
 	commands []Command
 	at       time.Time // of the input being applied
 	recs     []store.Record
@@ -100,11 +121,18 @@ type Bot struct {
 	refusals map[string]*refusals
 	open     map[effectKey]context.CancelFunc // effects of rollouts that are under way
 	watchers map[uint64][]*ask
+	watches  map[deploy.Target]*watcher
 	looks    map[look][]func(odd []string)      // under way, with who waits for each
 	drift    map[deploy.Target]map[string]drift // by host
+	brings   map[string]brings                  // by stack: what the next rollout brings, or the last one brought
 	began    map[string]uint64                  // by stack: the rollout that this process began last
 	audited  time.Time                          // the last time, or the start
 	accounts bool                               // the server tells accounts
+	log      []Entry                            // the deploy log, oldest first; entries are never changed
+	unshelf  []Entry                            // those that are in no volume yet, as they came
+	volumes  int                                // full ones, in the journal's snapshots
+	fresh    bool                               // something happened since the last View
+	readers  []*ask                             // of the deploy log as it grows
 	ctx      context.Context
 }
 
@@ -114,6 +142,9 @@ type effectKey struct {
 	kind deploy.Kind
 	host string
 }
+
+// later is something that Run does when a job beside it has ended.
+type later func()
 
 // done is the answer to an effect of a rollout.
 type done struct {
@@ -134,16 +165,17 @@ func New(cfg Config, st *store.Store, chat Chat, d Deployer) (*Bot, error) {
 		inbox: make(chan any, 1024), runs: openRunLogs(cfg.Dir),
 		members: map[string]irc.Member{}, spoke: map[string]time.Time{}, nick: cfg.Nick,
 		hinted: map[string]time.Time{}, refusals: map[string]*refusals{},
-		open: map[effectKey]context.CancelFunc{}, watchers: map[uint64][]*ask{},
-		looks: map[look][]func([]string){}, drift: map[deploy.Target]map[string]drift{}, began: map[string]uint64{},
+		open: map[effectKey]context.CancelFunc{}, watchers: map[uint64][]*ask{}, watches: map[deploy.Target]*watcher{},
+		looks: map[look][]func([]string){}, drift: map[deploy.Target]map[string]drift{}, began: map[string]uint64{}, brings: map[string]brings{}, notes: map[uint64]note{},
 	}
 	if err := b.load(); err != nil {
 		return nil, err
 	}
+	b.publish()
 	return b, nil
 }
 
-// load takes the state from the snapshots and folds the journal into the tally.
+// load takes the state from the snapshots.
 func (b *Bot) load() error {
 	for name, v := range map[string]any{"train": &b.train, "deploy": &b.book, "unsaid": &b.outbox.lines} {
 		body, err := b.store.Snapshot(name)
@@ -158,22 +190,10 @@ func (b *Bot) load() error {
 		}
 	}
 	b.owes = len(b.outbox.lines) > 0
-	for rec, err := range b.store.Records(1) {
-		if err != nil {
-			return err
-		}
-		if rec.Kind != kindTrain {
-			continue
-		}
-		effects, err := decodeFacts(rec.Facts)
-		if err != nil {
-			return fmt.Errorf("read record %d: %w", rec.Seq, err)
-		}
-		for _, e := range effects {
-			b.tally.Add(rec.At, e, b.isLast)
-		}
+	if err := b.loadTally(); err != nil {
+		return err
 	}
-	return nil
+	return b.loadLog()
 }
 
 // Events is where an irc.Link delivers.
@@ -234,6 +254,7 @@ func (b *Bot) Run(ctx context.Context) error {
 			b.flushRefusals()
 			b.room()
 			b.audit()
+			b.watch()
 			if err := b.commit(); err != nil {
 				return err
 			}
@@ -255,12 +276,15 @@ func (b *Bot) start() error {
 			}
 		}
 	}
+	b.startWatching()
+	b.recallBrings()
 	return b.commit()
 }
 
 func (b *Bot) handle(x any) {
 	switch x := x.(type) {
 	case irc.Event:
+		b.fresh = true
 		b.onIRC(x)
 	case done:
 		delete(b.open, x.effectKey)
@@ -268,12 +292,23 @@ func (b *Bot) handle(x any) {
 		if err := b.deployApply(x.id, x.event); err != nil {
 			panic(fmt.Sprintf("bot: an answer was refused: %v", err)) // unreachable: answers never are
 		}
+		if _, open := b.book.Open[x.id]; !open {
+			b.deeds = append(b.deeds, func() { b.runs.end(x.id) }) // it came when the log was closed already
+		}
 	case *ask:
 		b.onAsk(x)
 	case later:
 		x()
 	default:
 		panic(fmt.Sprintf("bot: unknown input %T", x))
+	}
+}
+
+// hand has Run do f, unless the bot ends first. It is for jobs beside it.
+func (b *Bot) hand(f func()) {
+	select {
+	case <-b.ctx.Done():
+	case b.inbox <- later(f):
 	}
 }
 
@@ -301,17 +336,18 @@ func (b *Bot) apply(by train.Who, e train.Event) error {
 	if err != nil {
 		panic(fmt.Sprintf("bot: %v", err)) // unreachable: events and effects are plain data
 	}
-	b.train = next
+	b.train, b.fresh = next, true
 	b.recs = append(b.recs, rec)
 	for _, f := range effects {
 		b.tally.Add(in.At, f, b.isLast)
+		b.noted(in.At, f)
 		b.tell(by, f)
 		b.deed(f)
 	}
 	return nil
 }
 
-// commit makes what was applied durable, and then acts and speaks.
+// commit makes what was applied durable, then acts and speaks, and shows it to those who look.
 func (b *Bot) commit() error {
 	b.at = time.Time{}
 	if len(b.recs) > 0 {
@@ -319,9 +355,12 @@ func (b *Bot) commit() error {
 		if err != nil {
 			return fmt.Errorf("write snapshot: %w", err)
 		}
+		b.trace(false)
 		if err := b.write(snapshots); err != nil {
 			return fmt.Errorf("commit to the journal: %w", err)
 		}
+		b.trace(true)
+		b.unsaved += len(b.recs)
 		b.recs = b.recs[:0]
 	}
 	deeds := b.deeds
@@ -332,6 +371,9 @@ func (b *Bot) commit() error {
 	}
 	if b.online {
 		b.outbox.flush(b.now(), b.chat)
+	}
+	if b.runs.news.Swap(false) || b.fresh {
+		b.publish()
 	}
 	return nil
 }
@@ -355,7 +397,17 @@ func (b *Bot) snapshots() (map[string][]byte, error) {
 		}
 		out[name] = body
 	}
-	return out, nil
+	return out, errors.Join(b.saveTally(out), b.shelve(out))
+}
+
+// trace tells who wants to know what is about to be written, or was.
+func (b *Bot) trace(written bool) {
+	if b.cfg.Trace == nil {
+		return
+	}
+	for _, rec := range b.recs {
+		b.cfg.Trace(rec, written)
+	}
 }
 
 // answer tells one person; channel tells all. Both wait for the commit.

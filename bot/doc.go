@@ -10,6 +10,7 @@
 //	commit   records and snapshots to the journal, one transaction for all that waited together
 //	act      start the effects of rollouts, each on a goroutine of its own that answers into the inbox
 //	speak    write the topic when it changed; answer people, in few lines when they are many
+//	show     publish a [View], plain data that never changes, to whoever looks
 //
 // So nothing is done or said before what caused it is on disk, and a restart finds
 // the queue, the marks and the rollouts as they were. A rollout that a crash has cut

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"pushtrain/deploy"
@@ -124,7 +123,8 @@ func answerETA(b *Bot, who train.Who, _ []word) []string {
 			case !t.Up.IsZero():
 				out = append(out, fmt.Sprintf("you're up (%s), for %s", strings.Join(b.train.Stacks(t), ", "), about(b.now().Sub(t.Up))))
 			default:
-				out = append(out, fmt.Sprintf("train %d (%s): %s", b.train.Place(i)+1, strings.Join(b.train.Stacks(t), ", "), b.waitText(b.train.Place(i))))
+				stack, n := b.train.Lane(i)
+				out = append(out, fmt.Sprintf("train %d (%s): %s", n+1, strings.Join(b.train.Stacks(t), ", "), b.waitText(stack, n)))
 			}
 		}
 	}
@@ -139,60 +139,10 @@ func (b *Bot) seatNow() string {
 	_, effects, _ := b.train.Apply(train.Input{At: b.now(), By: train.Who{Nick: "?"}, Event: train.Join{}}) // nobody is called so: never refused
 	for _, e := range effects {
 		if e, ok := e.(train.Boarded); ok {
-			return "a seat now: " + b.waitText(e.Place)
+			return "a seat now: " + b.waitText(e.Stack, e.Place)
 		}
 	}
 	return "no seat now: there is no stack"
-}
-
-// stats reads "7d", "30d" and a stack among args; 7 days of all stacks by default.
-func (b *Bot) stats(args []word) train.Stats {
-	days, stack := 7, ""
-	for _, w := range args {
-		if n, err := strconv.Atoi(strings.TrimSuffix(strings.ToLower(w.text), "d")); err == nil && n > 0 {
-			days = min(n, 90)
-		} else if s, ok := b.train.Rules.Find(w.text); ok {
-			stack = s.Name
-		}
-	}
-	riders := b.train.Rules.Cap
-	if riders == 0 {
-		riders = 8
-	}
-	return b.tally.Stats(b.now(), days, stack, b.cfg.Open, riders)
-}
-
-// answerStats sums a period up in two lines; the words are defined at train.Tally.
-func answerStats(b *Bot, _ train.Who, args []word) []string {
-	s := b.stats(args)
-	if s.Pushes == 0 && s.Cycle.N == 0 {
-		return []string{fmt.Sprintf("no pushes in the last %s", plural(len(s.Days), "day"))}
-	}
-	one := fmt.Sprintf("%s %s in %s, %d today, %.1f a day; %.1f riders a train", spark(s.Days), plural(s.Pushes, "push"), plural(len(s.Days), "day"), s.Today, s.PerDay, s.Riders)
-	one = strings.Replace(one, "pushs", "pushes", 1)
-	two := fmt.Sprintf("wait to \"You're up\" %s; to live %s; cycle %s", pair(s.Wait), pair(s.Live), pair(s.Cycle))
-	if s.DeploysDay > 0 {
-		two += fmt.Sprintf("; capacity %s / %s = %d trains, %d riders a day", about(b.cfg.Open), about(s.Cycle.P50), s.DeploysDay, s.Capacity)
-	}
-	return []string{one, two}
-}
-
-func pair(q train.Quantiles) string {
-	if q.N == 0 {
-		return "unknown"
-	}
-	return fmt.Sprintf("%s (p80 %s)", about(q.P50), about(q.P80))
-}
-
-// spark draws numbers as bars of one line.
-func spark(n []int) string {
-	bars := []rune("▁▂▃▄▅▆▇█")
-	top := max(1, slices.Max(n))
-	var out strings.Builder
-	for _, v := range n {
-		out.WriteRune(bars[v*(len(bars)-1)/top])
-	}
-	return out.String()
 }
 
 // answerHelp explains one command, or names all of them.

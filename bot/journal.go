@@ -67,7 +67,8 @@ func Input(rec store.Record) (train.Input, error) {
 	return train.Input{At: rec.At, By: b.By, Event: e}, nil
 }
 
-func decodeFacts(raw json.RawMessage) ([]train.Effect, error) {
+// decodeFacts reads the effects whose names are wanted.
+func decodeFacts(raw json.RawMessage, wanted func(name string) bool) ([]train.Effect, error) {
 	if len(raw) == 0 {
 		return nil, nil
 	}
@@ -77,6 +78,9 @@ func decodeFacts(raw json.RawMessage) ([]train.Effect, error) {
 	}
 	var out []train.Effect
 	for _, f := range facts {
+		if !wanted(f.Type) {
+			continue
+		}
 		e, err := train.DecodeEffect(f.Type, f.Body)
 		if err != nil {
 			return nil, err

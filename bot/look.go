@@ -15,9 +15,6 @@ import (
 // lookTime is how long hosts have for saying what they serve.
 const lookTime = 5 * time.Second
 
-// later is something that Run does when a job beside it has ended.
-type later func()
-
 // look names what is looked at.
 type look struct {
 	stack string // "" = all
@@ -46,25 +43,30 @@ func (b *Bot) look(l look, then func(odd []string)) {
 		return
 	}
 	var all []*seen
-	for _, st := range b.train.Rules.Stacks {
-		for _, sg := range st.Stages {
-			t := deploy.Target{Stack: st.Name, Stage: sg.Name}
-			live, shipped := b.book.Live(t)
-			if _, runs := b.running(t.Stack); !shipped || runs || l.stack != "" && l.stack != t.Stack { // what moves can't be compared
-				continue
-			}
-			all = append(all, &seen{Target: t, began: b.began[t.Stack], want: live.Release})
+	for _, t := range b.targets() {
+		live, shipped := b.book.Live(t)
+		if _, runs := b.running(t.Stack); !shipped || runs || l.stack != "" && l.stack != t.Stack { // what moves can't be compared
+			continue
 		}
+		all = append(all, &seen{Target: t, began: b.began[t.Stack], want: live.Release})
 	}
 	b.deeds = append(b.deeds, func() {
 		b.jobs.Go(func() {
 			b.askHosts(l, all)
-			select {
-			case <-b.ctx.Done():
-			case b.inbox <- later(func() { b.compare(l, all) }):
-			}
+			b.hand(func() { b.compare(l, all) })
 		})
 	})
+}
+
+// targets are all that the rules name.
+func (b *Bot) targets() []deploy.Target {
+	var all []deploy.Target
+	for _, st := range b.train.Rules.Stacks {
+		for _, sg := range st.Stages {
+			all = append(all, deploy.Target{Stack: st.Name, Stage: sg.Name})
+		}
+	}
+	return all
 }
 
 // askHosts fills in what the hosts say.

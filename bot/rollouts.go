@@ -97,17 +97,21 @@ func (b *Bot) deployApply(id uint64, e deploy.Event) error {
 	if err != nil {
 		panic(fmt.Sprintf("bot: %v", err)) // unreachable: events are plain data
 	}
-	b.book = next
+	b.book, b.fresh = next, true
 	b.recs = append(b.recs, rec)
+	at := len(b.recs) - 1
 	if s, ok := e.(deploy.Start); ok {
 		id = next.Last
 		b.began[s.Stack] = id
 	}
 	r, _ := next.Find(id)
+	b.takeNote(r, e)
 	if built, ok := e.(deploy.Built); ok && r.Train != 0 {
-		b.must(train.Who{}, train.Pinned{Train: r.Train, Shipment: shipment(r.Stack, built.Release)})
+		b.must(train.Who{}, train.Pinned{Train: r.Train, Shipment: b.shipment(r, built.Release)})
+		b.pinBrings(r.Stack, built.Release.Commit)
 	}
 	if r.State != before.State {
+		b.watchPhase(r)
 		b.phase(r)
 	}
 	if r.State != before.State {
@@ -118,6 +122,9 @@ func (b *Bot) deployApply(id uint64, e deploy.Event) error {
 		case deploy.AtBarrier:
 			b.barrier(r)
 		case deploy.Ended:
+			e := b.entry(r, f)
+			b.recs[at].Facts = endedFacts(e)
+			b.enter(e)
 			b.ended(r, f)
 		default:
 			b.deeds = append(b.deeds, func() { b.do(id, f) })
@@ -136,8 +143,8 @@ func (b *Bot) cancelUnwanted(id uint64) {
 	}
 }
 
-func shipment(stack string, r deploy.Release) train.Shipment {
-	return train.Shipment{Stack: stack, Commit: r.Commit, Release: r.ID, Digest: r.Digest}
+func (b *Bot) shipment(r deploy.Rollout, rel deploy.Release) train.Shipment {
+	return train.Shipment{Stack: r.Stack, Commit: rel.Commit, Release: rel.ID, Digest: rel.Digest, Committed: b.notes[r.ID].committed}
 }
 
 // barrier commits the rollouts of a train when all of them stand there (DESIGN §10.6).
@@ -166,7 +173,11 @@ func (b *Bot) ended(r deploy.Rollout, e deploy.Ended) {
 	for _, l := range e.Tail {
 		b.runs.step(r.ID, "", "  "+l)
 	}
-	b.must(train.Who{}, train.Ended{Stack: r.Stack, Stage: r.Stage, Outcome: outcome(e.Outcome), Shipment: shipment(r.Stack, r.Release), Reason: b.reason(r.ID, e)})
+	b.must(train.Who{}, train.Ended{Stack: r.Stack, Stage: r.Stage, Outcome: outcome(e.Outcome), Shipment: b.shipment(r, r.Release), Reason: b.reason(r.ID, e),
+		Spent: spent(r, b.notes[r.ID].proven)})
+	if e.Outcome != deploy.Stuck {
+		delete(b.notes, r.ID)
+	}
 	b.tellWatchers(r, e)
 	switch e.Outcome {
 	case deploy.Stuck:
@@ -177,6 +188,7 @@ func (b *Bot) ended(r deploy.Rollout, e deploy.Ended) {
 		b.forgetDrift(r)
 	default:
 		b.abandon(r, e)
+		b.nameWhoFailed(r)
 	}
 	b.deeds = append(b.deeds, func() { b.runs.end(r.ID) })
 	b.backup()
@@ -274,7 +286,9 @@ func (b *Bot) phase(r deploy.Rollout) {
 	case deploy.RollBack:
 		text = fmt.Sprintf("%s: flipping back: %s", at, r.Reason)
 	}
-	b.runs.step(r.ID, "", string(r.State))
+	if !r.State.Live() { // ended says that
+		b.runs.step(r.ID, "", string(r.State))
+	}
 	for _, w := range b.watchers[r.ID] {
 		b.send(w, Reply{Line: fmt.Sprintf("%s: %s", at, r.State)})
 	}

@@ -2,12 +2,14 @@ package bot
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pushtrain/deploy"
@@ -18,15 +20,19 @@ import (
 // its time in UTC, its host and, for what a command said on stderr, a mark. A log
 // that can't be written costs the rollout nothing: the journal has the outcome.
 type runLogs struct {
-	dir string // "" = keep none
+	dir  string      // "" = keep none
+	news atomic.Bool // there is more to show than when it was last false
 
 	mu   sync.Mutex
 	open map[uint64]*runLog
 }
 
 type runLog struct {
-	file *os.File // nil = it can't be written
+	file *os.File // nil = none is kept, or it can't be written
 	size int64    // bytes, of a restart before this one too
+
+	percent map[string]int // by host: how much of what it is sent has come
+	tail    []string       // the last lines, at most runTail
 }
 
 // What the logs may take. The steps of a rollout are few and its outcome comes
@@ -35,6 +41,7 @@ const (
 	runLogBytes  = 16 << 20 // of one log, for what commands say
 	runStepBytes = 1 << 20  // of one log on top of that, for its steps
 	runLogFiles  = 1000     // the newest ones stay
+	runTail      = 14       // lines of a rollout under way that are at hand
 )
 
 func openRunLogs(dir string) *runLogs {
@@ -80,17 +87,18 @@ func (l *runLogs) answer(x done) {
 
 // add adds a line to a log that holds less than limit bytes.
 func (l *runLogs) add(id uint64, x fleet.Line, limit int64) {
-	if l.dir == "" || x.Text == "" {
-		return
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	defer l.news.Store(true)
 	r := l.open[id]
 	if r == nil {
 		r = l.start(id)
 		l.open[id] = r
 	}
-	if r.file == nil || r.size >= limit {
+	if x.Host != "" && x.Percent > r.percent[x.Host] {
+		r.percent[x.Host] = min(x.Percent, 100)
+	}
+	if x.Text == "" || r.size >= limit {
 		return
 	}
 	mark := ""
@@ -101,23 +109,44 @@ func (l *runLogs) add(id uint64, x fleet.Line, limit int64) {
 	if x.Host != "" {
 		host = x.Host + ": "
 	}
-	n, _ := fmt.Fprintf(r.file, "%s %s%s%s\n", time.Now().UTC().Format(time.RFC3339), host, mark, printable(x.Text))
-	if r.size += int64(n); r.size >= limit {
-		n, _ = fmt.Fprintf(r.file, "(cut: a run log holds %d MiB)\n", limit>>20)
-		r.size += int64(n)
+	line := fmt.Sprintf("%s %s%s%s", time.Now().UTC().Format(time.RFC3339), host, mark, printable(x.Text))
+	r.write(line)
+	if r.size >= limit {
+		r.write(fmt.Sprintf("(cut: a run log holds %d MiB)", limit>>20))
 	}
+}
+
+func (r *runLog) write(line string) {
+	r.size += int64(len(line)) + 1
+	r.tail = append(r.tail[max(0, len(r.tail)-runTail+1):], line)
+	if r.file != nil {
+		_, _ = r.file.WriteString(line + "\n") // a log that can't be written costs the rollout nothing
+	}
+}
+
+// now is how far each host of a rollout under way is with what it is sent, and the
+// last lines. Any goroutine may call it.
+func (l *runLogs) now(id uint64) (percent map[string]int, tail []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.open[id]
+	if r == nil {
+		return nil, nil
+	}
+	return maps.Clone(r.percent), slices.Clone(r.tail)
 }
 
 // start opens the log of a rollout, and drops the oldest ones.
 func (l *runLogs) start(id uint64) *runLog {
-	if os.MkdirAll(l.dir, 0o750) != nil {
-		return &runLog{}
+	r := &runLog{percent: map[string]int{}}
+	if l.dir == "" || os.MkdirAll(l.dir, 0o750) != nil {
+		return r
 	}
 	file, err := os.OpenFile(l.path(id), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
 	if err != nil {
-		return &runLog{}
+		return r
 	}
-	r := &runLog{file: file}
+	r.file = file
 	if info, err := file.Stat(); err == nil {
 		r.size = info.Size()
 	}

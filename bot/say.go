@@ -26,6 +26,9 @@ func (b *Bot) tell(by train.Who, e train.Effect) {
 		}
 	case train.Up:
 		b.tellUp(by, e)
+		if !e.Again {
+			b.fetchBrings(e)
+		}
 	case train.EveryoneReady:
 		do := ".done when you have watched long enough"
 		if e.Next != "" {
@@ -103,19 +106,7 @@ func (b *Bot) boardedText(e train.Boarded) string {
 		}
 		return fmt.Sprintf("you're up%s: rider %d of the head train%s", stack, e.Size, held)
 	}
-	return fmt.Sprintf("you ride in train %d%s, rider %d; %s", e.Place+1, stack, e.Size, b.waitText(e.Place))
-}
-
-// waitText is the honest wait behind n trains.
-func (b *Bot) waitText(n int) string {
-	p50, p80, ok := b.tally.Wait(b.now(), n)
-	switch {
-	case n == 0:
-		return "nobody in front"
-	case !ok:
-		return fmt.Sprintf("%d in front, no wait known yet", n)
-	}
-	return fmt.Sprintf("%d in front, about %s to %s", n, about(p50), about(p80))
+	return fmt.Sprintf("you ride in train %d%s, rider %d; %s", e.Place+1, stack, e.Size, b.waitText(e.Stack, e.Place))
 }
 
 func (b *Bot) tellUp(by train.Who, e train.Up) {

@@ -10,6 +10,7 @@ import (
 
 	"pushtrain/deploy"
 	"pushtrain/deploy/fleet"
+	"pushtrain/deploy/release"
 )
 
 // kinds are the steps of a rollout in the order in which a script lets them happen.
@@ -41,11 +42,14 @@ type scripted struct {
 	built  map[string]int                       // releases by stack
 	kept   map[string][]string                  // the releases in use that the last Prune named, by stack
 	drift  map[deploy.Target][]fleet.HostStatus // what an audit finds
+
+	logs    map[deploy.Target]func(fleet.Line) // who follows
+	commits map[string][]release.Commit        // by stack: what is not live yet
 }
 
 func newScripted() *scripted {
 	return &scripted{orders: map[deploy.Target]order{}, held: map[deploy.Target]int{}, change: make(chan struct{}),
-		gone: make(chan struct{}), hosts: map[string]deploy.Standing{}, built: map[string]int{}, kept: map[string][]string{}, drift: map[deploy.Target][]fleet.HostStatus{}}
+		gone: make(chan struct{}), hosts: map[string]deploy.Standing{}, built: map[string]int{}, kept: map[string][]string{}, drift: map[deploy.Target][]fleet.HostStatus{}, commits: map[string][]release.Commit{}, logs: map[deploy.Target]func(fleet.Line){}}
 }
 
 func (f *scripted) order(t deploy.Target, o order) {
@@ -204,6 +208,30 @@ func (f *scripted) Audit(ctx context.Context, t deploy.Target, _ deploy.Release)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.drift[t]
+}
+
+// Follow hands on what logs is told.
+func (f *scripted) Follow(ctx context.Context, t deploy.Target, out func(fleet.Line)) {
+	f.mu.Lock()
+	f.logs[t] = out
+	f.mu.Unlock()
+	<-ctx.Done()
+}
+
+func (f *scripted) Commits(_ context.Context, stack, from, to string) ([]release.Commit, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if from == "" {
+		return nil, fmt.Errorf("from where?")
+	}
+	return f.commits[stack], nil
+}
+
+// brings has the branch of a stack hold a commit that is not live.
+func (f *scripted) brings(stack string, c release.Commit) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.commits[stack] = append([]release.Commit{c}, f.commits[stack]...)
 }
 
 func (f *scripted) Prune(stack string, inUse ...string) error {

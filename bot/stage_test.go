@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -16,8 +17,10 @@ import (
 
 	"pushtrain/bot/irc"
 	"pushtrain/bot/store"
+	"pushtrain/bot/watch"
 	"pushtrain/deploy"
 	"pushtrain/deploy/fleet"
+	"pushtrain/deploy/release"
 	"pushtrain/train"
 )
 
@@ -149,6 +152,8 @@ func (s *stage) comeOnline() {
 var (
 	spoken  = regexp.MustCompile(`^([^ ]+?)( to pushbot)?> (.*)$`)
 	happens = regexp.MustCompile(`^([a-z]+)/([a-z]+) (ok|at|fails for good|fails)\b:? ?(.*)$`)
+	gets    = regexp.MustCompile(`^([a-z]+) gets ([0-9a-f]+) by (.+) <(.*)> "(.*)"(?:: (.*))?$`)
+	logs    = regexp.MustCompile(`^([a-z]+)/([a-z]+) logs (?:(\d+) times )?on ([a-z0-9]+): (.*)$`)
 	drifts  = regexp.MustCompile(`^([a-z]+)/([a-z]+) drifts: host ([a-z0-9]+), (.*)$`)
 	shell   = regexp.MustCompile(`^\$ ([a-z]+): ([a-z]+) ?([a-z]*) ?([a-z]*) ?(?:"(.*)")?$`)
 )
@@ -173,6 +178,21 @@ func (s *stage) do(line string) error {
 	}
 	if m := happens.FindStringSubmatch(rest); m != nil {
 		return s.rollout(deploy.Target{Stack: m[1], Stage: m[2]}, m[3], m[4])
+	}
+	if m := logs.FindStringSubmatch(rest); m != nil {
+		n, err := strconv.Atoi(cmp.Or(m[3], "1"))
+		s.fleet.mu.Lock()
+		out := s.fleet.logs[deploy.Target{Stack: m[1], Stage: m[2]}]
+		s.fleet.mu.Unlock()
+		for range n {
+			out(fleet.Line{Host: m[4], Text: m[5]})
+		}
+		time.Sleep(300 * time.Millisecond) // the bot looks four times a second
+		return err
+	}
+	if m := gets.FindStringSubmatch(rest); m != nil {
+		s.fleet.brings(m[1], release.Commit{Hash: m[2], Name: m[3], Email: m[4], Subject: m[5], Files: strings.Fields(m[6])})
+		return nil
 	}
 	if m := drifts.FindStringSubmatch(rest); m != nil {
 		s.fleet.drifts(deploy.Target{Stack: m[1], Stage: m[2]}, fleet.HostStatus{Name: m[3], Drift: strings.Split(m[4], "; ")})
@@ -270,6 +290,28 @@ func (s *stage) directive(line string) (bool, error) {
 		s.cfg.Rules.Cap, err = strconv.Atoi(rest)
 	case "idle":
 		s.cfg.Rules.Idle, err = time.ParseDuration(rest)
+	case "diffs":
+		stack, url, _ := strings.Cut(rest, " ")
+		s.cfg.Diffs = map[string]string{stack: url}
+	case "people":
+		s.cfg.People = map[string]string{}
+		for _, pair := range strings.Split(rest, "; ") {
+			key, nick, _ := strings.Cut(pair, " = ")
+			s.cfg.People[key] = nick
+		}
+	case "watch": // web/prod 5m 10x 20 rollback
+		f := strings.Fields(rest)
+		w := Watch{Rules: watch.Rules{}, Rollback: f[len(f)-1] == "rollback"}
+		if w.Window, err = time.ParseDuration(f[1]); err == nil && len(f) > 3 {
+			if w.Rate, err = strconv.ParseFloat(strings.TrimSuffix(f[2], "x"), 64); err == nil {
+				w.Lines, err = strconv.Atoi(f[3])
+			}
+		}
+		stack, name, _ := strings.Cut(f[0], "/")
+		t := deploy.Target{Stack: stack, Stage: name}
+		fl := s.cfg.Fleets[t]
+		fl.Watch = w
+		s.cfg.Fleets[t] = fl
 	case "audit":
 		s.cfg.Audit, err = time.ParseDuration(rest)
 	case "identity":

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"pushtrain/deploy"
 	"pushtrain/train"
 )
 
@@ -23,7 +24,7 @@ var update = flag.Bool("update", false, "rewrite the outputs in testdata; review
 //
 //	== A scene                        a new bot on an empty journal
 //	stacks web: princess prod; config (c): princess prod; search: qa! prod       (! = external)
-//	cap 3, idle 15m, ops NICK, identity account, casemapping rfc1459, accounts, topic limit 60, first install, quarantine 1, audit 6h
+//	cap 3, idle 15m, ops NICK, identity account, casemapping rfc1459, accounts, topic limit 60, first install, quarantine 1, audit 6h, people ADDRESS = NICK; …, diffs web URL, watch web/prod 5m 10x 20 rollback
 //	alice> .join                      said in the channel; "alice to pushbot>" says it to the bot alone
 //	*** bob sets topic: …             by hand; "bob clears the topic"
 //	*** bob joins | joins from elsewhere | quits | parts | is now known as bob_ | logs in as b
@@ -31,6 +32,8 @@ var update = flag.Bool("update", false, "rewrite the outputs in testdata; review
 //	*** +t without op | pushbot is opped; the server cuts topics at 40
 //	*** the link is busy | free; the echo waits | comes
 //	web/princess ok | at flip | fails: host web2, prepare: disk full | fails for good: …
+//	web gets 1a2b3c4 by Al <al@example.com> "subject": lib/a.php …      a commit on the branch, with the files that it touches
+//	web/prod logs 30 times on web1: fatal in lib/a.php line 7
 //	web/prod drifts: host web2, a: content differs; …      by a hand: what an audit finds there
 //	$ alice: deploy web prod "why"    from the shell; the text overrides
 //	at once: …                        at the same moment as the line before; else 11 s later
@@ -156,6 +159,51 @@ func (s *stage) checkJournal() {
 	}
 	if !bytes.Equal(got, want) {
 		s.t.Errorf("the journal replays to another state than the snapshot's\n got %s\nwant %s", got, want)
+	}
+	s.checkLog()
+}
+
+// checkLog: a bot that starts has the deploy log that the one before had, and each
+// rollout that has ended, or is STUCK, stands in it once.
+func (s *stage) checkLog() {
+	s.t.Helper()
+	next, err := New(s.cfg, s.store, s.chat, s.fleet)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	got, err := json.Marshal(next.log)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	want, err := json.Marshal(s.bot.log)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		s.t.Errorf("after a restart the deploy log is another one\n got %s\nwant %s", got, want)
+	}
+	times, begun := map[uint64]int{}, 0
+	for _, e := range next.log {
+		if times[e.Rollout]++; e.Rollout != 0 && times[e.Rollout] > 1 {
+			s.t.Errorf("rollout %d stands in the deploy log %d times", e.Rollout, times[e.Rollout])
+		}
+	}
+	delete(times, 0) // texts
+	for rec, err := range s.store.Records(1) {
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if rec.Kind == kindDeploy && rec.Type == "Start" {
+			begun++
+		}
+	}
+	for _, r := range next.book.Open {
+		if r.State != deploy.Stuck {
+			begun--
+		}
+	}
+	if len(times) != begun {
+		s.t.Errorf("%d rollouts stand in the deploy log, %d have ended or are STUCK", len(times), begun)
 	}
 }
 

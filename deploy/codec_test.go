@@ -23,7 +23,7 @@ func every() []deploy.Event {
 		deploy.Undo{By: "bob", Why: "no", Hosts: []string{"web1"}},
 		deploy.Resume{},
 		deploy.Forward{By: "bob", Hosts: []string{"web1"}},
-		deploy.Built{Release: rel("new")},
+		deploy.Built{Release: rel("new"), Committed: time.Date(2013, 11, 20, 9, 0, 0, 0, time.UTC)},
 		deploy.Tested{},
 		deploy.Fenced{Host: "web1", Standing: standing, Taken: true},
 		deploy.Prepared{Host: "web1"},

@@ -56,7 +56,10 @@ type (
 
 // Answers: exactly one comes for each Effect, or Failed.
 type (
-	Built  struct{ Release Release }
+	Built struct {
+		Release   Release
+		Committed time.Time `json:",omitzero"` // when the commit was made; zero = not known. No decision depends on it
+	}
 	Tested struct{}
 	Fenced struct {
 		Host     string

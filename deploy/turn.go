@@ -101,10 +101,11 @@ func (t *turn) end(s State) {
 	t.emit(Ended{Outcome: s, Reason: t.r.Reason, Tail: t.r.Tail})
 }
 
-// unlock gives back the locks of the hosts that answered in this rollout.
+// unlock gives back the locks of the hosts that answered in this rollout, also of
+// those that it was to flip back and that did not answer that.
 func (t *turn) unlock() {
 	for _, h := range t.r.Hosts {
-		if h.Step != "" {
+		if h.Step != "" || h.Back {
 			t.emit(Unlock{Host: h.Name, Epoch: t.r.Epoch})
 		}
 	}

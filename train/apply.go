@@ -28,6 +28,7 @@ func (s State) Apply(in Input) (State, []Effect, error) {
 	if err := t.do(in.Event); err != nil {
 		return s, nil, err
 	}
+	t.gone(s.Queue.Trains)
 	t.settle(held)
 	t.write()
 	return t.State, t.effects, nil
@@ -116,17 +117,35 @@ func (t *turn) held() []int {
 	return ids
 }
 
+// gone tells of the trains of before that were up and are no more, but for those
+// that Over tells of.
+func (t *turn) gone(before []Train) {
+	for _, tr := range before {
+		over := slices.ContainsFunc(t.effects, func(e Effect) bool { o, ok := e.(Over); return ok && o.Train == tr.ID })
+		if !tr.Up.IsZero() && !over && t.find(tr.ID) < 0 {
+			t.emit(Gone{Train: tr.ID, Stacks: t.Stacks(tr), Up: tr.Up, Stage: tr.Stage})
+		}
+	}
+}
+
 // settle says what has become true of the queue: new heads, ready trains. The
 // time of those that were held before counts from the hold's end.
 func (t *turn) settle(held []int) {
 	t.Queue.Trains, _ = t.startedFirst(t.Queue.Trains)
 	for i := range t.Queue.Trains {
 		tr := &t.Queue.Trains[i]
-		if slices.Contains(held, tr.ID) && t.heldFor(*tr) == "" {
+		was, is := slices.Contains(held, tr.ID), t.heldFor(*tr) != ""
+		if was && !is {
 			tr.Since, tr.Nudge = t.at, 0
 		}
 		if !tr.Started() && !t.IsHead(i) {
+			if !tr.Up.IsZero() {
+				t.emit(Passed{Train: tr.ID})
+			}
 			tr.Up = time.Time{} // somebody got in front: it is told again
+		}
+		if was != is && !tr.Up.IsZero() {
+			t.emit(Paused{Train: tr.ID, On: is})
 		}
 		if tr.Up.IsZero() && t.IsHead(i) {
 			tr.Up, tr.Since, tr.Nudge = t.at, t.at, 0

@@ -21,7 +21,7 @@ func DecodeEvent(name string, body []byte) (Event, error) {
 // DecodeEffect is DecodeEvent for effects.
 func DecodeEffect(name string, body []byte) (Effect, error) {
 	return decode[Effect](name, body, []Effect{
-		Boarded{}, Up{}, EveryoneReady{}, Trouble{}, Departed{}, Wheel{}, Marker{}, Over{}, Held{}, Lifted{}, Noted{}, Nudge{}, Logged{}, Hushed{}, Overruled{},
+		Boarded{}, Up{}, Paused{}, Passed{}, Gone{}, EveryoneReady{}, Trouble{}, Departed{}, Wheel{}, Marker{}, Over{}, Held{}, Lifted{}, Noted{}, Nudge{}, Logged{}, Hushed{}, Overruled{},
 		Adopted{}, PutBack{}, Unread{}, Deploy{}, Stop{}, GoOn{}, FlipBack{}, Arrived{}, Landed{},
 	})
 }

@@ -33,6 +33,20 @@ type (
 		Held   string // why the line is held; "" = it is not
 		Again  bool   // it was up before: somebody joined
 	}
+	// Paused: the line holds a train that is up, or does so no more. Up says how it began.
+	Paused struct {
+		Train int
+		On    bool
+	}
+	// Passed: a train that was up is the head no more, since somebody got in front; it will be told again.
+	Passed struct{ Train int }
+	// Gone: a train that was up is no more, and nobody has ended it: its riders left, or a hand took it away.
+	Gone struct {
+		Train  int
+		Stacks []string
+		Up     time.Time
+		Stage  string // where its marker stood; "" = it never left
+	}
 	// EveryoneReady: all marks are good.
 	EveryoneReady struct {
 		Train  int
@@ -170,11 +184,15 @@ type (
 		Began        time.Time
 		Back         bool
 		Host         string `json:",omitempty"` // as Deploy's
+		Spent        Spent  `json:",omitzero"`
 	}
 )
 
 func (Boarded) effect()       {}
 func (Up) effect()            {}
+func (Paused) effect()        {}
+func (Passed) effect()        {}
+func (Gone) effect()          {}
 func (EveryoneReady) effect() {}
 func (Trouble) effect()       {}
 func (Departed) effect()      {}

@@ -112,10 +112,19 @@ type (
 		Outcome      Outcome
 		Shipment     Shipment // what the rollout shipped
 		Reason       string
+		Spent        Spent `json:",omitzero"`
 	}
 	// Tick lets time pass: reminders are due.
 	Tick struct{}
 )
+
+// Spent is the rollout's own account of its time. What is in none of its parts
+// went into reaching the hosts, copying and proving.
+type Spent struct {
+	Build time.Duration `json:",omitempty"` // making the release
+	Tests time.Duration `json:",omitempty"` // waiting for nothing but the tests
+	Flip  time.Duration `json:",omitempty"` // from COMMIT to the end
+}
 
 // Outcome of a rollout.
 type Outcome string

@@ -52,6 +52,8 @@ type Shipment struct {
 	Release string   // release id (short hash); "" until built
 	Digest  string   // of its manifest; "" until built
 	Green   []string // stages that it has passed, in order
+
+	Committed time.Time `json:",omitzero"` // when Commit was made; zero = not known
 }
 
 // Mark is what a rider said of the change after trying it.

@@ -3,6 +3,7 @@ package train
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // shipByShell starts a rollout from the shell: for the lane's head train if there
@@ -102,7 +103,8 @@ func (t *turn) ended(e Ended) {
 		t.Busy = slices.Delete(t.Busy, k, k+1)
 	}
 	i := t.find(run.Train)
-	landed := Landed{Train: run.Train, Stack: e.Stack, Stage: e.Stage, Outcome: e.Outcome, Shipment: e.Shipment, Reason: e.Reason, Driver: run.By, Began: run.Since, Back: run.Back, Host: run.Host}
+	e.Shipment.Committed = t.committed(e.Shipment)
+	landed := Landed{Train: run.Train, Stack: e.Stack, Stage: e.Stage, Outcome: e.Outcome, Shipment: e.Shipment, Reason: e.Reason, Driver: run.By, Began: run.Since, Back: run.Back, Host: run.Host, Spent: e.Spent}
 	if i >= 0 {
 		landed.Driver = t.Queue.Trains[i].Driver().Nick
 	}
@@ -123,6 +125,24 @@ func (t *turn) ended(e Ended) {
 			t.flipBack(p)
 		}
 	}
+}
+
+// committed is when the commit of s was made, if that is known of it already.
+func (t *turn) committed(s Shipment) time.Time {
+	if !s.Committed.IsZero() || s.Commit == "" {
+		return s.Committed
+	}
+	for _, tr := range t.Queue.Trains {
+		if ship := tr.ship(s.Stack); ship != nil && ship.Commit == s.Commit {
+			return ship.Committed
+		}
+	}
+	for _, l := range t.Live {
+		if l.Stack == s.Stack && l.Shipment.Commit == s.Commit {
+			return l.Shipment.Committed
+		}
+	}
+	return time.Time{}
 }
 
 // serves records what the stage is on now and who brought it there.

@@ -159,19 +159,30 @@ func (t Train) Started() bool { return len(t.Ships) > 0 }
 // Left reports whether t has left the platform: it has started, or a person says so with its marker.
 func (t Train) Left() bool { return t.Started() || t.Stage != "" }
 
+// Held says why t may not take its next step, "" when no hold is in its way.
+func (s State) Held(t Train) string { return (&turn{State: s}).heldFor(t) }
+
 // Place counts the trains in front of train i, in that of its lanes where they are most; 0 = it is the head of all.
 func (s State) Place(i int) int {
-	most := 0
-	for _, stack := range s.Stacks(s.Queue.Trains[i]) {
-		n := 0
+	_, n := s.Lane(i)
+	return n
+}
+
+// Lane is the lane in which train i has to wait for most trains, and for how many.
+func (s State) Lane(i int) (stack string, n int) {
+	n = -1
+	for _, of := range s.Stacks(s.Queue.Trains[i]) {
+		k := 0
 		for _, tr := range s.Queue.Trains[:i] {
-			if slices.Contains(s.Stacks(tr), stack) {
-				n++
+			if slices.Contains(s.Stacks(tr), of) {
+				k++
 			}
 		}
-		most = max(most, n)
+		if k > n {
+			stack, n = of, k
+		}
 	}
-	return most
+	return stack, n
 }
 
 // Driver is the first rider.

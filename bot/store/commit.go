@@ -28,15 +28,15 @@ func (s *Store) Commit(recs []Record, snapshots map[string][]byte) error {
 	if s.broken != nil {
 		return s.broken
 	}
-	last := s.Last()
+	head := s.Head()
+	last, link := head.Seq, head.Link
 	values := make([][]byte, len(recs))
 	for i, r := range recs {
 		r.Seq = last + uint64(i) + 1
-		v, err := encodeRecord(r)
-		if err != nil {
+		var err error
+		if values[i], link, err = encodeRecord(link, r); err != nil {
 			return fmt.Errorf("encode record %q: %w", r.Type, err)
 		}
-		values[i] = v
 	}
 	if err := s.write(last, values, snapshots); err != nil {
 		if errors.Is(err, ErrFull) {
@@ -48,7 +48,7 @@ func (s *Store) Commit(recs []Record, snapshots map[string][]byte) error {
 	for i := range recs {
 		recs[i].Seq = last + uint64(i) + 1
 	}
-	s.last.Store(last + uint64(len(recs)))
+	s.head.Store(&Head{last + uint64(len(recs)), link})
 	return nil
 }
 

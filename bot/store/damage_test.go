@@ -44,7 +44,7 @@ func sample(t testing.TB, n int) []byte {
 func TestFlippedBytes(t *testing.T) {
 	const records = 60
 	good := sample(t, records)
-	if found, err := inspect(bytes.NewReader(good), int64(len(good)), bothHeads); err != nil || found.last != records {
+	if found, err := inspect(bytes.NewReader(good), int64(len(good)), bothHeads); err != nil || found.head.Seq != records {
 		t.Fatalf("the sample itself: %+v, %v", found, err)
 	}
 	const step = 5 // no multiple of what pages and elements are made of
@@ -55,8 +55,8 @@ func TestFlippedBytes(t *testing.T) {
 		found, err := inspect(bytes.NewReader(bad), int64(len(bad)), bothHeads)
 		if err == nil {
 			through++
-			if found.last != records {
-				t.Fatalf("byte %d: %d records, want %d or an error", i, found.last, records)
+			if found.head.Seq != records {
+				t.Fatalf("byte %d: %d records, want %d or an error", i, found.head.Seq, records)
 			}
 		}
 		bad[i] = good[i]

@@ -19,18 +19,27 @@
 //	journal.db          the journal, a bbolt file
 //	journal.db.lock     locked by the process that uses the journal; holds its pid
 //	journal.db.reserve  1 MiB that ReleaseReserve gives back to a full disk
+//	journal.db.schema-1 what an older program has left
 //	journal.db.damaged-N  what stood in the place of a restored journal
 //	backup/journal-N.db copies, the highest N is the newest
 //
 // # Buckets
 //
-//	meta       "schema"                     decimal text, now "1"
-//	records    Seq, 8 bytes big-endian      sum, then the record as JSON without its Seq
+//	meta       "schema"                     decimal text, now "2"
+//	records    Seq, 8 bytes big-endian      sum, then the record's link, 32 bytes, then the record as JSON without its Seq
 //	snapshots  name                         sum, then the bytes as they were given
 //
 // Records are numbered 1, 2, 3, … without a gap. A sum is 4 bytes, big-endian: CRC-32C
 // of the key and of all that follows the sum. bbolt has no sums of its own, so these
 // are what a flipped bit is found by.
+//
+// A record's link is the SHA-256 of the link before it (32 zero bytes for the first),
+// its key and its JSON: [Store.Verify] finds what was changed, dropped or moved by
+// somebody who has mended the sums. Who makes all links anew is found by a [Head] that
+// is kept elsewhere.
+//
+// Schema 1 had no links. [Open] takes such a journal to schema 2, and keeps the old
+// file as journal.db.schema-1.
 //
 // The schema is raised when an older program would misread what a newer one writes.
 // A program refuses a higher schema than its own with [ErrNewer] and leaves the file

@@ -12,7 +12,7 @@ import (
 // content is what inspect found in a sound journal.
 type content struct {
 	schema uint64
-	last   uint64 // how many records there are, which is the number of the newest
+	head   Head // the newest record; no Link in schema 1
 }
 
 // inspectFile reads the journal at path from end to end and returns a [*Damaged]
@@ -108,14 +108,21 @@ func (in *inspector) meta(e element) error {
 }
 
 func (in *inspector) record(e element) error {
-	next := in.found.last + 1
+	next := in.found.head.Seq + 1
 	if e.bucket || !bytes.Equal(e.key, seqKey(next)) {
 		return fmt.Errorf("record %d is missing", next)
 	}
-	if _, err := unseal(e.key, e.value); err != nil {
+	var link Link
+	var err error
+	if in.found.schema == 1 {
+		_, err = unseal(e.key, e.value)
+	} else {
+		link, _, err = unchain(e.key, e.value)
+	}
+	if err != nil {
 		return fmt.Errorf("record %d: %w", next, err)
 	}
-	in.found.last = next
+	in.found.head = Head{next, link}
 	return nil
 }
 

@@ -71,16 +71,19 @@ func (s *Store) read(next, last uint64) (batch []Record, err error) {
 // seqKey is the key of record seq.
 func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 
-// encodeRecord is what stands in the bucket under the key of r.
-func encodeRecord(r Record) ([]byte, error) {
+// encodeRecord is what stands in the bucket under the key of r, which follows the
+// record with the link before, and r's own link.
+func encodeRecord(before Link, r Record) ([]byte, Link, error) {
 	r.At = r.At.UTC()
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(r); err != nil {
-		return nil, err
+		return nil, Link{}, err
 	}
-	return seal(seqKey(r.Seq), bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
+	key, body := seqKey(r.Seq), bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	link := before.next(key, body)
+	return seal(key, append(link[:], body...)), link, nil
 }
 
 // decodeRecord is the inverse of encodeRecord.
@@ -89,7 +92,7 @@ func decodeRecord(key, value []byte) (Record, error) {
 		return Record{}, fmt.Errorf("a record has the key %x", key)
 	}
 	r := Record{Seq: binary.BigEndian.Uint64(key)}
-	body, err := unseal(key, value)
+	_, body, err := unchain(key, value)
 	if err == nil {
 		err = json.Unmarshal(body, &r)
 	}

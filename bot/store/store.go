@@ -15,7 +15,7 @@ import (
 )
 
 // schema is the version of what the buckets hold; see the package comment.
-const schema = 1
+const schema = 2
 
 // lockWait is how long Open waits for another process to let go of the journal:
 // long enough for a bot that is just being restarted.
@@ -37,8 +37,8 @@ type Store struct {
 	lock *os.File
 	self os.FileInfo // the file that db has open, to notice when another takes its place
 
-	last   atomic.Uint64 // Seq of the newest record
-	copies sync.Mutex    // held during Backup
+	head   atomic.Pointer[Head]
+	copies sync.Mutex // held during Backup
 
 	commits sync.Mutex // held during Commit and guards broken
 	broken  error      // why no commit is possible any more; nil = it is
@@ -89,6 +89,11 @@ func openLocked(path string) (*Store, error) {
 	if err != nil {
 		return nil, withCopy(err)
 	}
+	if found.schema < schema {
+		if found.head, err = migrate(path); err != nil {
+			return nil, fmt.Errorf("take the journal to schema %d: %w", schema, err)
+		}
+	}
 	db, err := openBolt(path)
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
@@ -98,7 +103,7 @@ func openLocked(path string) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open journal: %w", err), db.Close())
 	}
 	s := &Store{path: path, db: db, self: self}
-	s.last.Store(found.last)
+	s.head.Store(&found.head)
 	return s, nil
 }
 
@@ -122,22 +127,25 @@ func create(path string) error {
 	if err != nil {
 		return err
 	}
-	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketRecords, bucketSnapshots} {
-			if _, err := tx.CreateBucket(name); err != nil {
-				return err
-			}
-		}
-		return tx.Bucket(bucketMeta).Put(keySchema, strconv.AppendInt(nil, schema, 10))
-	})
+	err = db.Update(makeBuckets)
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err
 	}
 	return replace(fresh, path)
 }
 
+// makeBuckets makes the buckets of an empty journal.
+func makeBuckets(tx *bbolt.Tx) error {
+	for _, name := range [][]byte{bucketMeta, bucketRecords, bucketSnapshots} {
+		if _, err := tx.CreateBucket(name); err != nil {
+			return err
+		}
+	}
+	return tx.Bucket(bucketMeta).Put(keySchema, strconv.AppendInt(nil, schema, 10))
+}
+
 // Last returns the number of the newest record, 0 when there is none.
-func (s *Store) Last() uint64 { return s.last.Load() }
+func (s *Store) Last() uint64 { return s.Head().Seq }
 
 // Size returns how many bytes of the journal's file are in use.
 func (s *Store) Size() (int64, error) {

@@ -8,14 +8,15 @@ import "time"
 // A Config without a problem is complete: defaults are filled in, and every rule in
 // config_check.go holds.
 type Config struct {
-	IRC      IRCConfig     `yaml:"irc"`
-	Train    TrainConfig   `yaml:"train"`
-	Stacks   []StackConfig `yaml:"stacks"` // in order; the first is the default
-	SSH      SSHConfig     `yaml:"ssh"`
-	Web      WebConfig     `yaml:"web"`
-	Audit    time.Duration `yaml:"audit"`     // how often hosts read all of what they serve; 0 = never
-	BuildDir string        `yaml:"build_dir"` // where commits are built; "" = in StateDir
-	StateDir string        `yaml:"state_dir"`
+	IRC      IRCConfig      `yaml:"irc"`
+	Train    TrainConfig    `yaml:"train"`
+	Stacks   []StackConfig  `yaml:"stacks"` // in order; the first is the default
+	SSH      SSHConfig      `yaml:"ssh"`
+	Web      WebConfig      `yaml:"web"`
+	People   []PersonConfig `yaml:"people"`
+	Audit    time.Duration  `yaml:"audit"`     // how often hosts read all of what they serve; 0 = never
+	BuildDir string         `yaml:"build_dir"` // where commits are built; "" = in StateDir
+	StateDir string         `yaml:"state_dir"`
 }
 
 // IRCConfig is the server, the channel, and who the bot is there.
@@ -46,6 +47,13 @@ type SASLConfig struct {
 type TrainConfig struct {
 	Cap  int           `yaml:"cap"`  // riders of one train
 	Idle time.Duration `yaml:"idle"` // a driver silent for longer may be replaced
+	Open time.Duration `yaml:"open"` // how long a day pushes are made, for the stats
+}
+
+// PersonConfig tells whose commits are whose, where names and addresses do not.
+type PersonConfig struct {
+	Nick      string   `yaml:"nick"`
+	CommitsAs []string `yaml:"commits_as"` // authors' names and addresses
 }
 
 // StackConfig is a thing that is deployed on its own.
@@ -54,8 +62,9 @@ type StackConfig struct {
 	Aliases []string      `yaml:"aliases"`
 	Root    string        `yaml:"root"` // on each host that has none of its own
 	Source  SourceConfig  `yaml:"source"`
-	Drain   time.Duration `yaml:"drain"` // how long a side may have readers after a flip
-	Keep    int           `yaml:"keep"`  // releases in the archive
+	Drain   time.Duration `yaml:"drain"`    // how long a side may have readers after a flip
+	Keep    int           `yaml:"keep"`     // releases in the archive
+	DiffURL string        `yaml:"diff_url"` // for the page, with {old}, {new}, {stack}; "" = no link
 	Stages  []StageConfig `yaml:"stages"`
 }
 
@@ -77,12 +86,35 @@ type StageConfig struct {
 	Check    []string     `yaml:"check"` // argv, after the flip
 	Pull     []string     `yaml:"pull"`  // argv that takes a host out of the pool
 
-	MaxQuarantine int            `yaml:"max_quarantine"` // hosts that a rollout may go on without
-	Watch         map[string]any `yaml:"watch"`          // kept as it is
+	MaxQuarantine int         `yaml:"max_quarantine"` // hosts that a rollout may go on without
+	Watch         WatchConfig `yaml:"watch"`
 
 	BeforeFlip []string `yaml:"before_flip"` // argv, on each host that is about to flip
 	AfterFlip  []string `yaml:"after_flip"`  // argv, on each host after each flip there
+
+	Title string       `yaml:"title"` // what the page calls it; "" = made of the name
+	Links []LinkConfig `yaml:"links"` // what is worth a look after a push
 }
+
+// LinkConfig leads from the page to somewhere else.
+type LinkConfig struct {
+	Name string `yaml:"name"`
+	URL  string `yaml:"url"` // http or https
+}
+
+// WatchConfig is what a stage logs, and what of it is bad after a push.
+type WatchConfig struct {
+	Files   []string      `yaml:"files"`   // on each host
+	Command []string      `yaml:"command"` // argv, on this machine; it does not end
+	Ignore  []string      `yaml:"ignore"`  // regular expressions
+	Window  time.Duration `yaml:"window"`  // before and after a flip
+	Rate    int           `yaml:"rate"`    // so many times what is usual are bad; 0 = nothing is
+	Lines   int           `yaml:"lines"`   // and more than so many lines
+	OnBad   string        `yaml:"on_bad"`  // tell or rollback
+}
+
+// on reports whether anything is watched.
+func (w WatchConfig) on() bool { return len(w.Files) > 0 || len(w.Command) > 0 }
 
 // HostConfig is a machine of a stage. In the file it may be its name alone.
 type HostConfig struct {
@@ -103,14 +135,15 @@ type SSHConfig struct {
 
 // WebConfig is the page.
 type WebConfig struct {
-	Listen string `yaml:"listen"` // host:port; "" = no page
+	Listen string   `yaml:"listen"` // host:port of this machine alone; "" = no page
+	Names  []string `yaml:"names"`  // hosts under which a proxy serves it
 }
 
 // defaultConfig is what holds for keys that are not given.
 func defaultConfig() Config {
 	return Config{
 		IRC:      IRCConfig{TLS: true, Nick: "pushbot", Prefix: ".", Identity: "auto"},
-		Train:    TrainConfig{Cap: 8, Idle: 15 * time.Minute},
+		Train:    TrainConfig{Cap: 8, Idle: 15 * time.Minute, Open: 8 * time.Hour},
 		SSH:      SSHConfig{Parallel: 8, Stall: 30 * time.Second, Retries: 2},
 		Web:      WebConfig{Listen: "127.0.0.1:8080"},
 		Audit:    6 * time.Hour,
@@ -121,6 +154,11 @@ func defaultConfig() Config {
 // defaultStack is the same for each stack.
 func defaultStack() StackConfig {
 	return StackConfig{Source: SourceConfig{Branch: "main", Tree: ".", CaseTwins: "allow"}, Drain: 10 * time.Second, Keep: 10}
+}
+
+// defaultStage is the same for each stage.
+func defaultStage() StageConfig {
+	return StageConfig{Watch: WatchConfig{Window: 5 * time.Minute, Lines: 20, OnBad: "tell"}}
 }
 
 // fillFrom completes a host by what its stack says.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -28,6 +29,9 @@ func check(d *decoder, c *Config) {
 	if c.Train.Idle <= 0 && d.ok("train.idle") {
 		d.problem("train.idle", "must be more than 0s")
 	}
+	if o := c.Train.Open; (o <= 0 || o > 24*time.Hour) && d.ok("train.open") {
+		d.problem("train.open", "must be more than 0s and at most 24h")
+	}
 	if c.SSH.Parallel < 1 && d.ok("ssh.parallel") {
 		d.problem("ssh.parallel", "must be at least 1")
 	}
@@ -38,9 +42,8 @@ func check(d *decoder, c *Config) {
 		d.problem("ssh.retries", "must be at least 0")
 	}
 	checkStacks(d, c.Stacks)
-	if _, _, err := splitHostPort(c.Web.Listen); err != nil && c.Web.Listen != "" && d.ok("web.listen") {
-		d.problem("web.listen", "%v, or \"\" for no page", err)
-	}
+	checkWeb(d, c.Web)
+	checkPeople(d, c.People)
 	if c.Audit < 0 && d.ok("audit") {
 		d.problem("audit", "must not be less than 0s, which is never")
 	}
@@ -49,6 +52,30 @@ func check(d *decoder, c *Config) {
 	}
 	if !filepath.IsAbs(c.StateDir) && d.ok("state_dir") {
 		d.problem("state_dir", "%q must begin with /", c.StateDir)
+	}
+}
+
+// checkPeople sees to it that each author is one person.
+func checkPeople(d *decoder, people []PersonConfig) {
+	whose := map[string]string{}
+	for i, p := range people {
+		key := fmt.Sprintf("people[%d]", i)
+		if !nickForm.MatchString(p.Nick) && d.ok(key+".nick") {
+			d.problem(key+".nick", "%q is no nick", p.Nick)
+		}
+		if len(p.CommitsAs) == 0 && d.ok(key+".commits_as") {
+			d.problem(key+".commits_as", "is missing: the names or addresses that %s commits under", p.Nick)
+		}
+		for j, author := range p.CommitsAs {
+			author, at := strings.ToLower(strings.TrimSpace(author)), fmt.Sprintf("%s.commits_as[%d]", key, j)
+			switch other, taken := whose[author]; {
+			case author == "":
+				d.problem(at, "is empty")
+			case taken:
+				d.problem(at, "%s is %s already", author, other)
+			}
+			whose[author] = p.Nick
+		}
 	}
 }
 
@@ -93,6 +120,35 @@ func checkIRC(d *decoder, c *IRCConfig) {
 		} else if at := slices.Index(c.Ops, op); at < i {
 			d.problem(key, "%s is listed twice", op)
 		}
+	}
+}
+
+// checkWeb keeps the page on this machine: it has no login of its own.
+func checkWeb(d *decoder, c WebConfig) {
+	host, _, err := splitHostPort(c.Listen)
+	switch {
+	case c.Listen == "" || !d.ok("web.listen"):
+	case err != nil:
+		d.problem("web.listen", "%v, or \"\" for no page", err)
+	case !isLoopback(host):
+		d.problem("web.listen", "%s is open to the network, and the page asks nobody who they are: listen on 127.0.0.1, and let a proxy that asks pass requests on (its name goes into web.names)", c.Listen)
+	}
+	for i, name := range c.Names {
+		key := fmt.Sprintf("web.names[%d]", i)
+		if !hostForm.MatchString(name) && d.ok(key) {
+			d.problem(key, "%.80q is no name of a host: write it without http:// and without a port", name)
+		}
+	}
+}
+
+// hostForm is what people type into a browser between // and the port.
+var hostForm = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)
+
+// checkURL notes what is wrong with an address that the page links to.
+func checkURL(d *decoder, key, text string) {
+	u, err := url.Parse(text)
+	if (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") && d.ok(key) {
+		d.problem(key, "%.80q: write an address such as https://git.example.net/web", text)
 	}
 }
 

@@ -145,8 +145,6 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, key string) {
 		d.fields(n, v, key)
 	case reflect.Slice:
 		d.list(n, v, key)
-	case reflect.Map:
-		d.free(n, v, key)
 	default:
 		d.scalar(n, v, key)
 	}
@@ -196,44 +194,17 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, key string) {
 	}
 	for i, item := range n.Content {
 		e := reflect.New(v.Type().Elem()).Elem()
-		if s, ok := e.Addr().Interface().(*StackConfig); ok {
-			*s = defaultStack()
+		switch begin := e.Addr().Interface().(type) {
+		case *StackConfig:
+			*begin = defaultStack()
+		case *StageConfig:
+			*begin = defaultStage()
 		}
 		sub := fmt.Sprintf("%s[%d]", key, i)
 		d.at[sub] = item
 		d.value(item, e, sub)
 		v.Set(reflect.Append(v, e))
 	}
-}
-
-// free sets a map of anything.
-func (d *decoder) free(n *yaml.Node, v reflect.Value, key string) {
-	if isNull(n) {
-		return
-	}
-	if n.Kind != yaml.MappingNode {
-		d.problemAt(n, key, "must be `key: value` lines")
-		return
-	}
-	if a := findAlias(n); a != nil {
-		d.value(a, v, key)
-		return
-	}
-	if err := n.Load(v.Addr().Interface()); err != nil {
-		d.problemAt(n, key, "can't be read: "+err.Error())
-	}
-}
-
-func findAlias(n *yaml.Node) *yaml.Node {
-	if n.Kind == yaml.AliasNode {
-		return n
-	}
-	for _, c := range n.Content {
-		if a := findAlias(c); a != nil {
-			return a
-		}
-	}
-	return nil
 }
 
 // scalar sets text, a number, a truth value or a duration.

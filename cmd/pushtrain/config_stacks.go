@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
+	"unicode"
 
 	"pushtrain/deploy/fleet"
 	"pushtrain/deploy/release"
@@ -84,6 +86,9 @@ func checkStack(d *decoder, key string, s StackConfig, words map[string]string) 
 	if len(s.Stages) == 0 && d.ok(key+".stages") {
 		d.problem(key+".stages", "is missing: give at least one, such as {name: prod, hosts: [web1]}")
 	}
+	if s.DiffURL != "" {
+		checkURL(d, key+".diff_url", strings.NewReplacer("{old}", "0", "{new}", "1", "{stack}", "web").Replace(s.DiffURL))
+	}
 	ships, names := false, map[string]string{}
 	for i, g := range s.Stages {
 		stage := fmt.Sprintf("%s.stages[%d]", key, i)
@@ -117,13 +122,50 @@ func checkStage(d *decoder, key string, g StageConfig) {
 	case g.MaxQuarantine > 0 && g.MaxQuarantine >= len(g.Hosts):
 		d.problem(key+".max_quarantine", "%d of %d hosts would leave none: allow fewer", g.MaxQuarantine, len(g.Hosts))
 	}
+	checkWatch(d, key+".watch", g.Watch)
 	checkArgv(d, key+".before_flip", g.BeforeFlip)
 	checkArgv(d, key+".after_flip", g.AfterFlip)
+	for i, l := range g.Links {
+		link := fmt.Sprintf("%s.links[%d]", key, i)
+		d.need(link+".name", l.Name, "the words of the link")
+		if d.need(link+".url", l.URL, "its address") {
+			checkURL(d, link+".url", l.URL)
+		}
+	}
 	for i, h := range g.Hosts {
 		at := slices.IndexFunc(g.Hosts, func(o HostConfig) bool { return o.Name == h.Name })
 		if at < i && h.Name != "" && g.Hosts[at] != h { // the very same one is a duplicate below
 			d.problem(fmt.Sprintf("%s.hosts[%d]", key, i), "%s is another host of this stage already: choose another name", h.Name)
 		}
+	}
+}
+
+func checkWatch(d *decoder, key string, w WatchConfig) {
+	for i, file := range w.Files {
+		if !path.IsAbs(file) || path.Clean(file) != file || strings.ContainsFunc(file, unicode.IsControl) {
+			d.problem(fmt.Sprintf("%s.files[%d]", key, i), "%q is no clean absolute path", file)
+		}
+	}
+	checkArgv(d, key+".command", w.Command)
+	for i, text := range w.Ignore {
+		if _, err := regexp.Compile(text); err != nil {
+			d.problem(fmt.Sprintf("%s.ignore[%d]", key, i), "%v", err)
+		}
+	}
+	if (w.Window < time.Second || w.Window > 24*time.Hour) && d.ok(key+".window") {
+		d.problem(key+".window", "must be from 1s to 24h")
+	}
+	if w.Rate < 0 || w.Lines < 0 {
+		d.problem(key, "rate and lines must not be less than 0")
+	}
+	switch {
+	case w.OnBad != "tell" && w.OnBad != "rollback":
+		d.problem(key+".on_bad", "%q: write tell or rollback", w.OnBad)
+	case w.OnBad == "rollback" && w.Rate == 0:
+		d.problem(key+".on_bad", "needs `rate`: how many times what is usual is bad")
+	}
+	if !w.on() && (w.Rate > 0 || len(w.Ignore) > 0) {
+		d.problem(key, "has nothing to watch: give files or a command")
 	}
 }
 

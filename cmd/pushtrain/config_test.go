@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -52,7 +51,7 @@ func TestExampleIsTheReference(t *testing.T) {
 	// What it gives for keys with a default is the default.
 	want := defaultConfig()
 	want.IRC.Server, want.IRC.Channel = c.IRC.Server, c.IRC.Channel
-	want.IRC.SASL, want.IRC.Ops, want.Stacks = c.IRC.SASL, c.IRC.Ops, c.Stacks
+	want.IRC.SASL, want.IRC.Ops, want.Stacks, want.People = c.IRC.SASL, c.IRC.Ops, c.Stacks, c.People
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("the example differs from the defaults:\n got %+v\nwant %+v", c, want)
 	}
@@ -110,7 +109,7 @@ stacks:
     source: {repo: ../web.git}
     stages:
       - {name: princess, external: true}
-      - {name: prod, hosts: [{name: a, local: true, root: /tmp/demo/a}, b], watch: {errors: {max: 3}}}
+      - {name: prod, hosts: [{name: a, local: true, root: /tmp/demo/a}, b], watch: {files: [/var/log/x]}}
 `))
 	for _, p := range problems {
 		t.Error(p)
@@ -123,8 +122,8 @@ stacks:
 	if want := []HostConfig{{Name: "a", Local: true, Root: "/tmp/demo/a"}, {Name: "b", Addr: "b", Root: "/srv/www/web/"}}; !reflect.DeepEqual(hosts, want) {
 		t.Errorf("hosts %+v, want %+v", hosts, want)
 	}
-	if got := fmt.Sprint(s.Stages[1].Watch); got != "map[errors:map[max:3]]" {
-		t.Errorf("watch %s", got)
+	if want := (WatchConfig{Files: []string{"/var/log/x"}, Window: 5 * time.Minute, Lines: 20, OnBad: "tell"}); !reflect.DeepEqual(s.Stages[1].Watch, want) {
+		t.Errorf("watch %+v, want %+v", s.Stages[1].Watch, want)
 	}
 }
 

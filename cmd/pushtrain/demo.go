@@ -25,7 +25,7 @@ func demoCommand() *cobra.Command {
 	var play string
 	var lasts time.Duration
 	c := &cobra.Command{
-		Use: "demo", Short: "Run an IRC server, four hosts, a site and the bot on loopback, and play a push", Args: cobra.NoArgs,
+		Use: "demo", Short: "Run an IRC server, four hosts, a site, the bot and its page on loopback, and play a push", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if play != "yes" && play != "no" {
 				return exit(exitUsage, "demo: --play is yes or no, not %q", play)
@@ -71,6 +71,11 @@ func runDemo(ctx context.Context, out io.Writer, play bool) (err error) {
 		return err
 	}
 	defer web.Close()
+	page, err := listenOr("127.0.0.1:8080")
+	if err != nil {
+		return err
+	}
+	defer page.Close()
 	path := demoConfigPath(dir)
 	if err := os.WriteFile(path, []byte(demoConfig(dir, server.Addr())), 0o644); err != nil {
 		return fmt.Errorf("write the demo's configuration: %w", err)
@@ -89,10 +94,10 @@ func runDemo(ctx context.Context, out io.Writer, play bool) (err error) {
 	context.AfterFunc(ctx, func() { pages.Close() })
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	parts.Go(func() {
-		ended <- serveBot(ctx, cfg, zerolog.Nop(), func() { close(ready) })
+		ended <- serveOn(ctx, cfg, zerolog.Nop(), page, func() { close(ready) })
 		stop()
 	})
-	fmt.Fprint(out, demoWelcome(dir, server.Addr(), web.Addr().String()))
+	fmt.Fprint(out, demoWelcome(dir, server.Addr(), web.Addr().String(), page.Addr().String()))
 	p := demoPlay{out: out, irc: server.Addr(), web: "http://" + web.Addr().String(), site: site, start: time.Now()}
 	select {
 	case <-ready:

@@ -36,14 +36,15 @@ state_dir: %q
 `, irc, filepath.Join(dir, "site"), root("princess1"), root("web1"), root("web2"), root("web3"), filepath.Join(dir, "state"))
 }
 
-func demoWelcome(dir, irc, web string) string {
+func demoWelcome(dir, irc, web, page string) string {
 	host, port, err := net.SplitHostPort(irc)
 	if err != nil {
 		panic(err) // unreachable: it is a listener's address
 	}
-	return fmt.Sprintf(`pushtrain demo: an IRC server, a bot, a site and four hosts, on this machine alone.
+	return fmt.Sprintf(`pushtrain demo: an IRC server, a bot with its page, a site and four hosts, on this machine alone.
 Ctrl-C ends it and removes all of it.
 
+  page   http://%s/     the queue, what is live, rollouts as they run, the deploy log
   look   http://%s/     the site as each of the four hosts serves it
   join   irssi -c %s -p %s -n you                   then type: /join #push
          weechat 'irc://you@%s:%s/#push'
@@ -53,7 +54,7 @@ Ctrl-C ends it and removes all of it.
 
 The topic of #push is the queue. princess1 is the stage before production, web1 to web3 are production.
 
-`, web, host, port, host, port, host, port, os.Args[0], demoConfigPath(dir), filepath.Join(dir, "hosts"))
+`, page, web, host, port, host, port, host, port, os.Args[0], demoConfigPath(dir), filepath.Join(dir, "hosts"))
 }
 
 const demoYourTurn = `

@@ -9,8 +9,10 @@ topic, and the deploy engine behind it.
 	pushtrain deploy STACK STAGE      a rollout from the shell
 	pushtrain rollback STACK STAGE    flips it back
 	pushtrain sync STACK STAGE HOST   brings one host up to what its stage serves
-	pushtrain abort | hold | unhold | log
+	pushtrain abort | hold | unhold
+	pushtrain log [TEXT]              shows the deploy log, -f as it grows; or writes into it
 	pushtrain status | queue | stats  what the bot knows
+	pushtrain simulate                what the waits would be with another cap, load, cycle or lane
 	pushtrain restore FILE            takes up the journal from a copy
 	pushtrain version | completion
 	pushtrain host --root ROOT        what the bot starts on a host, or a key's forced command; nobody types it
@@ -49,6 +51,7 @@ deploy/release makes releases out of commits, deploy/host is what runs on a host
 deploy/fleet reaches hosts by ssh and rsync, deploy/webserver is what web servers
 there have to be told. bot/store is the journal, bot/irc
 the channel. Package bot ties them: one goroutine applies, commits, then acts and
-speaks. This package wires it all to a configuration.
+speaks. bot/web is the page, which shows what the bot publishes. This package wires
+it all to a configuration.
 */
 package main

@@ -70,13 +70,14 @@ type history struct {
 	t      testing.TB
 	state  train.State
 	at     time.Time
+	step   time.Duration // between two events
 	by     train.Who
 	recs   []store.Record
 	pushes int
 }
 
 func newHistory(t testing.TB) *history {
-	h := &history{t: t, at: time.Now().Add(-80 * 24 * time.Hour)}
+	h := &history{t: t, step: time.Minute, at: time.Now().Add(-80 * 24 * time.Hour)}
 	stages := []train.Stage{{Name: "princess"}, {Name: "prod"}}
 	h.apply(train.Configured{Rules: train.Rules{Cap: 8, Idle: 15 * time.Minute, Identity: "auto", Stacks: []train.Stack{{Name: "web", Stages: stages}}}})
 	return h
@@ -85,7 +86,7 @@ func newHistory(t testing.TB) *history {
 // apply adds the record that the bot would write of an event.
 func (h *history) apply(e train.Event) {
 	h.t.Helper()
-	h.at = h.at.Add(time.Minute)
+	h.at = h.at.Add(h.step)
 	in := train.Input{At: h.at, By: h.by, Event: e}
 	next, effects, err := h.state.Apply(in)
 	if err != nil {

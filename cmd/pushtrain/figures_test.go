@@ -37,6 +37,7 @@ func TestFigures(t *testing.T) {
 	t.Run("topic", f.topic)
 	t.Run("joins", f.joins)
 	t.Run("memory", f.memory)
+	t.Run("stats", f.stats)
 	t.Run("rollouts", f.rollouts)
 	f.print()
 }

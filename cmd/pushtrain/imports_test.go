@@ -15,22 +15,27 @@ import (
 )
 
 // ours is what each package may import of this module: the arrows of the design.
-// Packages that only tests import (fleettest, irctest, sim) are not in anyone's list.
+// Packages that only tests import (fleettest, irctest, webtest, sim) are not in anyone's list.
 var ours = map[string][]string{
 	"train":                  nil,
+	"train/model":            nil,
 	"deploy":                 nil,
 	"deploy/sim":             {"deploy", "deploy/host"},
 	"deploy/release":         {"deploy"},
 	"deploy/host":            {"deploy", "deploy/release", "deploy/webserver"},
 	"deploy/fleet":           {"deploy", "deploy/host", "deploy/release"},
 	"deploy/fleet/fleettest": nil,
+	"deploy/host/powertest":  nil,
 	"deploy/webserver":       nil,
 	"bot/ircd":               nil,
 	"bot/store":              nil,
 	"bot/irc":                {"train"},
 	"bot/irc/irctest":        nil,
-	"bot":                    {"bot/irc", "bot/store", "deploy", "deploy/fleet", "train"},
-	"cmd/pushtrain":          {"bot", "bot/irc", "bot/ircd", "bot/store", "deploy", "deploy/fleet", "deploy/host", "deploy/release", "deploy/webserver", "train"},
+	"bot/watch":              nil,
+	"bot":                    {"bot/irc", "bot/store", "bot/watch", "deploy", "deploy/fleet", "deploy/release", "train"},
+	"bot/web":                {"bot", "deploy", "train"},
+	"bot/web/webtest":        nil,
+	"cmd/pushtrain":          {"bot", "bot/irc", "bot/ircd", "bot/store", "bot/watch", "bot/web", "deploy", "deploy/fleet", "deploy/host", "deploy/release", "deploy/webserver", "train", "train/model"},
 }
 
 // owners are the packages that may import a module of others.
@@ -41,11 +46,12 @@ var owners = map[string][]string{
 	"go.yaml.in/yaml/v4":        {"cmd/pushtrain"},
 	"github.com/spf13/cobra":    {"cmd/pushtrain"},
 	"golang.org/x/term":         {"cmd/pushtrain"},
-	"golang.org/x/sys":          {"deploy/fleet", "deploy/host", "deploy/release"},
+	"github.com/hanwen/go-fuse": {"deploy/host/powertest"},
+	"golang.org/x/sys":          {"deploy/fleet", "deploy/host", "deploy/host/powertest", "deploy/release"},
 }
 
 // pure are the packages that only compute.
-var pure = []string{"train", "deploy"}
+var pure = []string{"train", "train/model", "deploy"}
 
 // pureImports are what they may import of the standard library.
 var pureImports = strings.Fields(`

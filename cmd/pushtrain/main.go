@@ -144,7 +144,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		runCommand(&o), demoCommand(), initCommand(&o), checkCommand(&o), doctorCommand(&o),
 		deployCommand(&o), rollbackCommand(&o), syncCommand(&o), abortCommand(&o), holdCommand(&o), unholdCommand(&o), logCommand(&o),
-		statusCommand(&o), queueCommand(&o), statsCommand(&o), restoreCommand(&o),
+		statusCommand(&o), queueCommand(&o), statsCommand(&o), simulateCommand(&o), restoreCommand(&o),
 		versionCommand(&o), hostCommand(),
 	)
 	root.SetHelpCommand(helpCommand())

@@ -39,6 +39,11 @@ func TestReadmeNginx(t *testing.T) {
 	readmeHas(t, "<!-- nginx: from deploy/webserver/conf -->\n", "```\n"+files[0].Text+"```\n")
 }
 
+// TestReadmeSimulated: the tables in the README are what simulate prints.
+func TestReadmeSimulated(t *testing.T) {
+	readmeHas(t, "<!-- simulated: from pushtrain simulate --talk -->\n", talkTables())
+}
+
 // readmeHas compares what stands between from and the next end with want.
 func readmeHas(t *testing.T, from, want string) {
 	t.Helper()

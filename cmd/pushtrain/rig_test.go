@@ -89,7 +89,7 @@ type stackText struct {
 
 func configText(server, channel, state, ssh string, stacks ...stackText) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "irc: {server: %q, tls: false, nick: pushbot, channel: %q, ops: [boss]}\nstate_dir: %q\n", server, channel, state)
+	fmt.Fprintf(&b, "irc: {server: %q, tls: false, nick: pushbot, channel: %q, ops: [boss]}\nstate_dir: %q\nweb: {listen: \"\"}\n", server, channel, state)
 	if ssh != "" {
 		fmt.Fprintf(&b, "ssh: {config: %q}\n", ssh)
 	}

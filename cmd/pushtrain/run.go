@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"pushtrain/bot"
 	"pushtrain/bot/irc"
 	"pushtrain/bot/store"
+	"pushtrain/bot/web"
 	"pushtrain/deploy/fleet"
 )
 
@@ -83,7 +85,15 @@ func assemble(cfg Config, chat bot.Chat, how bot.Config) (*bot.Bot, func(), erro
 	if err != nil {
 		return nil, nil, err
 	}
-	f, err := fleet.Open(fleetConfig(cfg))
+	fc := fleetConfig(cfg)
+	fc.Witness = func() string {
+		text, err := st.Witness()
+		if err != nil {
+			how.Log.Error().Err(err).Msg("say what the journal holds")
+		}
+		return text
+	}
+	f, err := fleet.Open(fc)
 	if err != nil {
 		return nil, nil, errors.Join(err, st.Close())
 	}
@@ -117,8 +127,24 @@ func openStore(cfg Config) (*store.Store, error) {
 	return st, nil
 }
 
-// serveBot runs the bot with its channel and its socket until ctx ends.
+// serveBot runs the bot with its channel, its socket and its page until ctx ends.
+// A page that can't be opened is no reason to stop the trains.
 func serveBot(ctx context.Context, cfg Config, log zerolog.Logger, ready func()) error {
+	var page net.Listener
+	if cfg.Web.Listen != "" {
+		var err error
+		if page, err = net.Listen("tcp", cfg.Web.Listen); err != nil {
+			log.Error().Err(err).Msg("there is no page: web.listen can't be opened")
+		}
+	}
+	return serveOn(ctx, cfg, log, page, ready)
+}
+
+// serveOn is serveBot with the page's listener, which it closes; nil = no page.
+func serveOn(ctx context.Context, cfg Config, log zerolog.Logger, page net.Listener, ready func()) error {
+	if page != nil {
+		defer page.Close()
+	}
 	ircCfg, err := ircConfig(cfg, log)
 	if err != nil {
 		return err
@@ -147,6 +173,15 @@ func serveBot(ctx context.Context, cfg Config, log zerolog.Logger, ready func())
 			stop()
 		}
 	})
+	if page != nil {
+		site := web.New(webConfig(cfg, log), b)
+		parts.Go(func() {
+			if err := site.Serve(ctx, page); err != nil {
+				log.Error().Err(err).Msg("the page has ended")
+			}
+		})
+		log.Info().Str("page", "http://"+page.Addr().String()+"/").Msg("the page is open")
+	}
 	log.Info().Str("server", cfg.IRC.Server).Str("channel", cfg.IRC.Channel).Msg("pushtrain " + buildVersion())
 	err = b.Run(ctx)
 	stop()

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +11,9 @@ import (
 	"os/user"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -226,20 +229,86 @@ func unholdCommand(o *options) *cobra.Command {
 		func(stack string) bot.Request { return bot.Request{Do: "unhold", Stack: stack} })
 }
 
-func logCommand(o *options) *cobra.Command {
-	return o.simple("log TEXT", "Write a line into the deploy log and announce it", someText,
-		func(args []string) bot.Request { return bot.Request{Do: "log", Text: args[0]} })
-}
-
-// someText wants one argument that says something.
+// someText wants one argument that says something, or none.
 func someText(c *cobra.Command, args []string) error {
-	if err := cobra.ExactArgs(1)(c, args); err != nil {
+	if err := cobra.MaximumNArgs(1)(c, args); err != nil {
 		return err
 	}
-	if strings.TrimSpace(args[0]) == "" {
+	if len(args) == 1 && strings.TrimSpace(args[0]) == "" {
 		return errors.New("TEXT is empty")
 	}
 	return nil
+}
+
+func logCommand(o *options) *cobra.Command {
+	var follow bool
+	var stack, since string
+	c := &cobra.Command{
+		Use: "log [TEXT]", Short: "Show the deploy log; with TEXT, write a line into it and announce it", Args: someText,
+		RunE: func(c *cobra.Command, args []string) error {
+			req := bot.Request{Do: "entries", Follow: follow}
+			if since != "" {
+				var err error
+				if req.Since, err = sinceOf(since, time.Now()); err != nil {
+					return err
+				}
+			}
+			cfg, err := o.load()
+			if err != nil {
+				return err
+			}
+			out, errs := c.OutOrStdout(), c.ErrOrStderr()
+			if len(args) == 1 {
+				return o.ask(c.Context(), cfg, bot.Request{Do: "log", Text: args[0]}, o.print(out, errs))
+			}
+			if stack != "" {
+				if req.Stack, err = stackOf(cfg, stack); err != nil {
+					return err
+				}
+			}
+			return o.ask(c.Context(), cfg, req, func(r bot.Reply) { o.entry(out, errs, r) })
+		},
+	}
+	c.AddCommand(o.simple("verify", "Name the first entry of the journal that is not as it was written", cobra.NoArgs,
+		func([]string) bot.Request { return bot.Request{Do: "verify"} }))
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "stay, and show what comes")
+	c.Flags().StringVar(&stack, "stack", "", "what went to this `STACK` only")
+	c.Flags().StringVar(&since, "since", "", "nothing older than this `TIME`: 90m, 7d, 2026-01-31 or 2026-01-31T12:00:00Z (default: the newest 500)")
+	return c
+}
+
+// entry shows one line of the deploy log, with --json as one object a line.
+func (o *options) entry(out, errs io.Writer, r bot.Reply) {
+	switch {
+	case r.Over && r.Exit != 0:
+		fmt.Fprintln(errs, "pushtrain:", r.Line)
+	case r.Over:
+	case o.json:
+		_ = json.NewEncoder(out).Encode(r.Data) // a reader that has gone wants no more
+	default:
+		fmt.Fprintln(out, r.Line)
+	}
+}
+
+// dayForm is how a number of days is written.
+var dayForm = regexp.MustCompile(`^0*[1-9][0-9]*d$`)
+
+// sinceOf reads how far back a list goes: a time, or a span before now.
+func sinceOf(text string, now time.Time) (time.Time, error) {
+	if d, err := time.ParseDuration(text); err == nil && d > 0 {
+		return now.Add(-d), nil
+	}
+	if dayForm.MatchString(text) {
+		if n, err := strconv.Atoi(strings.TrimSuffix(text, "d")); err == nil {
+			return now.AddDate(0, 0, -n), nil
+		}
+	}
+	for _, form := range []string{time.DateOnly, time.RFC3339} {
+		if t, err := time.Parse(form, text); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, exit(exitUsage, "log: --since %s: say such as 90m, 7d, 2026-01-31 or 2026-01-31T12:00:00Z", text)
 }
 
 func statusCommand(o *options) *cobra.Command {
@@ -255,17 +324,11 @@ func queueCommand(o *options) *cobra.Command {
 		func([]string) bot.Request { return bot.Request{Do: "queue"} })
 }
 
-// days is how a period is written.
-var days = regexp.MustCompile(`^0*[1-9][0-9]*d?$`)
-
 func statsCommand(o *options) *cobra.Command {
-	return o.simple("stats [PERIOD|STACK]", "Sum up the pushes of a period, like 30d", cobra.MaximumNArgs(1),
-		func(args []string) bot.Request {
-			if days.MatchString(arg(args, 0)) {
-				return bot.Request{Do: "stats", Period: args[0]}
-			}
-			return bot.Request{Do: "stats", Stack: arg(args, 0)}
-		})
+	c := o.simple("stats [PERIOD] [STACK|NICK]", "Sum up a period, like 30d: pushes, waits, what a cycle is made of, capacity", cobra.MaximumNArgs(2),
+		func(args []string) bot.Request { return bot.Request{Do: "stats", Text: strings.Join(args, " ")} })
+	c.ValidArgsFunction = o.complete
+	return c
 }
 
 func arg(args []string, i int) string {
@@ -286,7 +349,7 @@ func (o *options) ask(ctx context.Context, cfg Config, req bot.Request, out func
 	}
 	var coded *exitError
 	switch {
-	case ctx.Err() != nil && req.Follow && !alone:
+	case ctx.Err() != nil && req.Follow && !alone && req.Do != "entries":
 		return exit(exitInterrupted, "the bot goes on with it: `pushtrain abort %s` stops it, `pushtrain status` shows it", req.Stack)
 	case ctx.Err() != nil:
 		return &exitError{code: exitInterrupted}
@@ -302,13 +365,16 @@ func (o *options) ask(ctx context.Context, cfg Config, req bot.Request, out func
 
 // alone runs a bot without IRC for as long as one request takes.
 func (o *options) alone(ctx context.Context, cfg Config, req bot.Request, out func(bot.Reply)) (int, error) {
+	if req.Do == "entries" && req.Follow {
+		return exitNotNow, errors.New("no bot is running: there is nothing to follow")
+	}
 	if req.Follow {
 		if err := needTools(toolsOf(cfg)...); err != nil {
 			return exitUnavailable, err
 		}
 	}
 	how := botConfig(cfg, zerolog.New(os.Stderr).Level(zerolog.WarnLevel), nil)
-	how.Idle = slices.Contains([]string{"status", "queue", "stats"}, req.Do)
+	how.Idle = slices.Contains([]string{"status", "queue", "stats", "past", "entries", "verify"}, req.Do)
 	b, done, err := assemble(cfg, nobody{}, how)
 	if err != nil {
 		return exitFailed, err

@@ -5,15 +5,19 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	stdlog "log"
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/rs/zerolog"
 
 	"pushtrain/bot"
 	"pushtrain/bot/irc"
+	"pushtrain/bot/watch"
+	"pushtrain/bot/web"
 	"pushtrain/deploy"
 	"pushtrain/deploy/fleet"
 	"pushtrain/deploy/release"
@@ -48,12 +52,22 @@ func rulesOf(cfg Config) train.Rules {
 
 func botConfig(cfg Config, log zerolog.Logger, ready func()) bot.Config {
 	c := bot.Config{
-		Rules: rulesOf(cfg), Fleets: map[deploy.Target]bot.Fleet{}, Nick: cfg.IRC.Nick, Channel: cfg.IRC.Channel, Prefix: cfg.IRC.Prefix,
-		Ops: cfg.IRC.Ops, Dir: cfg.StateDir, Audit: cfg.Audit, Version: buildVersion(), Ready: ready, Log: log,
+		Rules: rulesOf(cfg), Fleets: map[deploy.Target]bot.Fleet{}, People: map[string]string{}, Diffs: map[string]string{}, Nick: cfg.IRC.Nick, Channel: cfg.IRC.Channel, Prefix: cfg.IRC.Prefix,
+		Ops: cfg.IRC.Ops, Dir: cfg.StateDir, Audit: cfg.Audit, Open: cfg.Train.Open, Version: buildVersion(), Ready: ready, Log: log,
+	}
+	for _, s := range cfg.Stacks {
+		if s.DiffURL != "" {
+			c.Diffs[s.Name] = s.DiffURL
+		}
+	}
+	for _, p := range cfg.People {
+		for _, author := range p.CommitsAs {
+			c.People[strings.ToLower(strings.TrimSpace(author))] = p.Nick
+		}
 	}
 	for _, s := range cfg.Stacks {
 		for _, g := range s.Stages {
-			f := bot.Fleet{Branch: s.Source.Branch, Test: len(g.Test) > 0, Check: len(g.Check) > 0, MaxQuarantine: g.MaxQuarantine}
+			f := bot.Fleet{Branch: s.Source.Branch, Test: len(g.Test) > 0, Check: len(g.Check) > 0, MaxQuarantine: g.MaxQuarantine, Watch: watchOf(g.Watch)}
 			for _, h := range g.Hosts {
 				f.Hosts = append(f.Hosts, h.Name)
 			}
@@ -61,6 +75,17 @@ func botConfig(cfg Config, log zerolog.Logger, ready func()) bot.Config {
 		}
 	}
 	return c
+}
+
+func watchOf(w WatchConfig) bot.Watch {
+	if !w.on() {
+		return bot.Watch{}
+	}
+	out := bot.Watch{Rules: watch.Rules{Window: w.Window, Rate: float64(w.Rate), Lines: w.Lines}, Rollback: w.OnBad == "rollback"}
+	for _, text := range w.Ignore {
+		out.Ignore = append(out.Ignore, regexp.MustCompile(text)) // checkWatch has tried
+	}
+	return out
 }
 
 func fleetConfig(cfg Config) fleet.Config {
@@ -71,9 +96,25 @@ func fleetConfig(cfg Config) fleet.Config {
 			Source: release.Source{Repo: s.Source.Repo, Branch: s.Source.Branch, Build: s.Source.Build, Tree: s.Source.Tree, NoTwins: s.Source.CaseTwins == "refuse"},
 		}
 		for _, g := range s.Stages {
-			sg := fleet.Stage{Name: g.Name, Test: g.Test, Check: g.Check, Pull: g.Pull, BeforeFlip: g.BeforeFlip, AfterFlip: g.AfterFlip}
+			sg := fleet.Stage{Name: g.Name, Test: g.Test, Check: g.Check, Pull: g.Pull, BeforeFlip: g.BeforeFlip, AfterFlip: g.AfterFlip, WatchFiles: g.Watch.Files, WatchCommand: g.Watch.Command}
 			for _, h := range g.Hosts {
 				sg.Hosts = append(sg.Hosts, fleet.Host{Name: h.Name, Addr: h.Addr, Root: strings.TrimSuffix(h.Root, "/"), Local: h.Local})
+			}
+			st.Stages = append(st.Stages, sg)
+		}
+		c.Stacks = append(c.Stacks, st)
+	}
+	return c
+}
+
+func webConfig(cfg Config, log zerolog.Logger) web.Config {
+	c := web.Config{Names: cfg.Web.Names, Errors: stdlog.New(log, "page: ", 0)}
+	for _, s := range cfg.Stacks {
+		st := web.Stack{Name: s.Name, DiffURL: s.DiffURL}
+		for _, g := range s.Stages {
+			sg := web.Stage{Name: g.Name, Title: g.Title}
+			for _, l := range g.Links {
+				sg.Links = append(sg.Links, web.Link{Name: l.Name, URL: l.URL})
 			}
 			st.Stages = append(st.Stages, sg)
 		}

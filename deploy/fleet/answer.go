@@ -27,7 +27,7 @@ const (
 // answerTime is how long a host may take for an answer; 0 = as long as the effect.
 func answerTime(v host.Verb) time.Duration {
 	switch v {
-	case host.Hello, host.Status, host.Checkup, host.Unlock:
+	case host.Hello, host.Status, host.Checkup, host.Tail, host.Unlock:
 		return fenceTime
 	case host.Fill:
 		return verifyTime // it reads and writes what it has already
@@ -37,18 +37,23 @@ func answerTime(v host.Verb) time.Duration {
 	return 0
 }
 
-// vet makes an answer fit to be shown and kept. drain is the one that the host
+// vet makes an answer to a request fit to be shown and kept. drain is the one that the host
 // goes by. What it says of a side in words that no pushtrain uses, it does not say.
-func vet(resp *host.Response, drain time.Duration) error {
+func vet(verb host.Verb, resp *host.Response, drain time.Duration) error {
 	resp.Err, resp.Code = oneLine(resp.Err), host.Code(oneLine(string(resp.Code)))
 	resp.Rsync, resp.Hostname, resp.Helper = oneLine(resp.Rsync), oneLine(resp.Hostname), oneLine(resp.Helper)
 	resp.Diff = resp.Diff[:min(len(resp.Diff), diffMax)]
 	for i, line := range resp.Diff {
 		resp.Diff[i] = oneLine(line)
 	}
-	resp.Said = resp.Said[max(0, len(resp.Said)-saidMax):]
+	if verb != host.Tail { // which says as much as one answer holds
+		resp.Said = resp.Said[max(0, len(resp.Said)-saidMax):]
+	}
 	for i, line := range resp.Said {
 		resp.Said[i] = oneLine(line)
+	}
+	if !host.IsWitness(resp.Witness) {
+		resp.Witness = ""
 	}
 	if h := resp.Health; h != nil {
 		h.Holder, h.Fault = oneLine(h.Holder), oneLine(h.Fault)

@@ -22,7 +22,7 @@ func TestVet(t *testing.T) {
 	good := host.Response{N: 1, Err: "no: ünï", Code: host.Broken, Diff: []string{"a: missing"},
 		Standing: deploy.Standing{Live: deploy.Yang, Sides: map[deploy.Side]deploy.Seal{deploy.Yin: seal, deploy.Yang: seal}, Epoch: 4, Drain: time.Second}}
 	same := good
-	if err := vet(&same, time.Second); err != nil || !reflect.DeepEqual(same, good) {
+	if err := vet(host.Status, &same, time.Second); err != nil || !reflect.DeepEqual(same, good) {
 		t.Errorf("an honest answer became %+v, %v", same, err)
 	}
 
@@ -32,7 +32,7 @@ func TestVet(t *testing.T) {
 	for range 1000 {
 		evil.Diff, evil.Said = append(evil.Diff, codes), append(evil.Said, codes)
 	}
-	if err := vet(&evil, time.Second); err != nil {
+	if err := vet(host.Status, &evil, time.Second); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range append(append(evil.Diff, evil.Said...), evil.Err, string(evil.Code), evil.Rsync, evil.Hostname, evil.Helper) {
@@ -47,11 +47,11 @@ func TestVet(t *testing.T) {
 		t.Errorf("%d lines, %+v go on", len(evil.Diff), evil.Standing)
 	}
 	evil.Standing.Drain = -1 << 62
-	if err := vet(&evil, time.Second); err != nil || evil.Standing.Drain != 0 {
+	if err := vet(host.Status, &evil, time.Second); err != nil || evil.Standing.Drain != 0 {
 		t.Errorf("a drain of less than nothing becomes %s, %v", evil.Standing.Drain, err)
 	}
 	evil.Standing.Live = "\x1byon"
-	if err := vet(&evil, time.Second); err == nil || !strings.Contains(err.Error(), `"\x1byon"`) {
+	if err := vet(host.Status, &evil, time.Second); err == nil || !strings.Contains(err.Error(), `"\x1byon"`) {
 		t.Errorf("a live side that there is not: %v", err)
 	}
 }

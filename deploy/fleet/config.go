@@ -17,6 +17,7 @@ type Config struct {
 	SSHConfig string        // an ssh_config(5) file; "" = the user's own
 	Lean      bool          // a cheaper key exchange comes first, where no ssh_config chooses any: see lean
 	Helper    string        // the pushtrain binary that is put on hosts; "" = this program
+	Witness   func() string // what the journal says now, to be kept on each host that is flipped; nil = nothing is
 	Parallel  int           // hosts filled at once; 0 = 8
 	Stall     time.Duration // how long a host that is being filled may take no byte; 0 = 30 s
 	Retries   int           // how often an rsync that broke off is run again
@@ -48,6 +49,11 @@ type Stage struct {
 	// after each flip, also one back, before Confirm is answered. Where one fails, that effect does.
 	BeforeFlip []string
 	AfterFlip  []string
+
+	// What Follow follows: logs on every host, absolute paths, and what a command says
+	// that runs on this machine and does not end.
+	WatchFiles   []string
+	WatchCommand []string
 }
 
 // Host is one docroot.

@@ -65,7 +65,7 @@ func (d deed) do(ctx context.Context, e deploy.Effect) (deploy.Event, error) {
 	case deploy.Unlock:
 		ctx, cancel := d.f.until(ctx, confirmTime)
 		defer cancel()
-		return deploy.Unlocked{Host: d.name}, d.l.unlock(ctx, e.Epoch)
+		return deploy.Unlocked{Host: d.name}, d.l.unlock(ctx, e.Epoch, d.f.witness())
 	}
 	panic(fmt.Sprintf("fleet: unknown effect %T", e)) // unreachable: Do has sorted out the others
 }
@@ -213,7 +213,7 @@ func (d deed) seal(ctx context.Context, e deploy.Verify, c *cargo) error {
 // the flip given again: it is a compare-and-swap, so twice is as good as once.
 func (d deed) flip(ctx context.Context, e deploy.Flip) (deploy.Event, error) {
 	seal := deploy.Seal{Release: e.Release.ID, Digest: e.Release.Digest, Epoch: e.Epoch}
-	req := host.Request{Do: host.Flip, From: e.From, Side: e.Side, Seal: seal}
+	req := host.Request{Do: host.Flip, From: e.From, Side: e.Side, Seal: seal, Witness: d.f.witness()}
 	if e.From == e.Side {
 		req = host.Request{Do: host.Status} // it served the release when it was fenced: it still must
 	}

@@ -22,6 +22,7 @@ const (
 	flipTime    = 5 * time.Second
 	confirmTime = 10 * time.Second
 	pullTime    = time.Minute
+	commitsTime = time.Minute
 )
 
 // Do carries out an effect of r and returns its answer: the event of its name or
@@ -104,7 +105,14 @@ func (f *Fleet) build(ctx context.Context, s *stack, e deploy.Build, out func(Li
 		return nil, context.Cause(ctx)
 	}
 	rel, err := s.store.Build(ctx, e.Ref, lines(out))
-	return deploy.Built{Release: rel}, err
+	if err != nil {
+		return nil, err
+	}
+	when, err := s.store.Committed(ctx, rel.Commit)
+	if err != nil {
+		out(Line{Text: "when the commit was made is not known: " + err.Error()}) // the stats can do without
+	}
+	return deploy.Built{Release: rel, Committed: when}, nil
 }
 
 // pull takes a host out of the pool. That there is no command to do so is an error.

@@ -28,6 +28,7 @@ type Line struct {
 type HostStatus struct {
 	Name     string
 	Standing deploy.Standing
+	Witness  string   // what the journal said when this host was flipped last; "" = none is kept there
 	Drift    []string // Audit: the first paths, at most 10, that are not what was shipped, each with what differs
 	Err      error    // why it said nothing; in words for a person
 }
@@ -38,6 +39,8 @@ type Fleet struct {
 	ssh     *ssh
 	slots   chan struct{} // one for each host that may be filled at once
 	retries int           // Config's
+
+	witness func() string // Config.Witness; never nil
 
 	open  context.Context // ends with Close
 	close context.CancelFunc
@@ -56,7 +59,10 @@ type stack struct {
 
 // Open returns the fleet of cfg. It connects to nothing yet.
 func Open(cfg Config) (*Fleet, error) {
-	f := &Fleet{stacks: map[string]*stack{}, slots: make(chan struct{}, cmp.Or(cfg.Parallel, 8)), retries: cfg.Retries}
+	f := &Fleet{stacks: map[string]*stack{}, slots: make(chan struct{}, cmp.Or(cfg.Parallel, 8)), retries: cfg.Retries, witness: cfg.Witness}
+	if f.witness == nil {
+		f.witness = func() string { return "" }
+	}
 	for _, s := range cfg.Stacks {
 		if s.Name == "" || s.Name != filepath.Base(s.Name) || f.stacks[s.Name] != nil {
 			return nil, fmt.Errorf("stack %q has no name of its own", s.Name)
@@ -146,11 +152,23 @@ func (f *Fleet) Status(ctx context.Context, t deploy.Target) []HostStatus {
 		asked.Go(func() {
 			all[i].Name = h.Name
 			resp, err := s.links[t.Stage][h.Name].ask(ctx, noLock, host.Request{Do: host.Status})
-			all[i].Standing, all[i].Err = resp.Standing, err
+			all[i].Standing, all[i].Witness, all[i].Err = resp.Standing, resp.Witness, err
 		})
 	}
 	asked.Wait()
 	return all
+}
+
+// Commits returns what a rollout of a stack from the commit from to the commit to
+// brings, newest first; see [release.Store.Commits].
+func (f *Fleet) Commits(ctx context.Context, stack, from, to string) ([]release.Commit, error) {
+	ctx, cancel := f.until(ctx, commitsTime)
+	defer cancel()
+	s := f.stacks[stack]
+	if s == nil {
+		return nil, fmt.Errorf("there is no stack %q", stack)
+	}
+	return s.store.Commits(ctx, from, to)
 }
 
 // Prune removes releases of a stack beyond its Keep, but never those of inUse

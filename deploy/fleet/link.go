@@ -35,7 +35,8 @@ type link struct {
 	epoch  uint64      // that s holds the lock for; 0 = it holds none
 	wake   *time.Timer // what comes next when nobody uses s: a beat, or its end
 	closed bool
-	helper string // the program that answers where the host has its own, by a forced command; "" = ours
+	helper string                   // the program that answers where the host has its own, by a forced command; "" = ours
+	read   map[string]host.Position // how far logs have been followed, by path; for follow alone
 }
 
 // lock says for whom the lock is taken.
@@ -161,7 +162,7 @@ func (l *link) callWith(ctx context.Context, req host.Request, body func(io.Writ
 	}
 	resp, err := l.s.call(ctx, req, l.stall, body)
 	if err == nil {
-		if err = vet(&resp, l.drain); err != nil {
+		if err = vet(req.Do, &resp, l.drain); err != nil {
 			l.s.kill()
 			err = lostError{err}
 		}
@@ -315,7 +316,7 @@ func (l *link) greet(ctx context.Context) (host.Response, error) {
 }
 
 // unlock gives the lock back, if the session that held it is still there.
-func (l *link) unlock(ctx context.Context, epoch uint64) error {
+func (l *link) unlock(ctx context.Context, epoch uint64, witness string) error {
 	if err := l.take(ctx); err != nil {
 		return err
 	}
@@ -324,7 +325,7 @@ func (l *link) unlock(ctx context.Context, epoch uint64) error {
 		return nil
 	}
 	l.epoch = 0
-	resp, err := l.call(ctx, host.Request{Do: host.Unlock, Epoch: epoch})
+	resp, err := l.call(ctx, host.Request{Do: host.Unlock, Epoch: epoch, Witness: witness})
 	if err == nil && resp.Err != "" {
 		err = &refusal{resp}
 		l.drop() // with the session, the lock goes for sure

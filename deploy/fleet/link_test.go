@@ -49,7 +49,7 @@ func TestIdle(t *testing.T) {
 		if !there() {
 			t.Error("the session ended, and the lock with it")
 		}
-		if err := l.unlock(t.Context(), 3); err != nil {
+		if err := l.unlock(t.Context(), 3, ""); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(idleTime + time.Second)
@@ -123,7 +123,7 @@ func TestStale(t *testing.T) {
 	if _, _, err := newer.fence(t.Context(), lock{epoch: 7}, t.Logf); err != nil {
 		t.Fatal(err)
 	}
-	if err := newer.unlock(t.Context(), 7); err != nil {
+	if err := newer.unlock(t.Context(), 7, ""); err != nil {
 		t.Fatal(err)
 	}
 	standing, taken, err := older.fence(t.Context(), lock{epoch: 6}, t.Logf)
@@ -137,7 +137,7 @@ func TestStale(t *testing.T) {
 	if _, _, err := newer.fence(t.Context(), lock{epoch: 8}, t.Logf); err != nil {
 		t.Errorf("fence of the next rollout over the same session: %v", err)
 	}
-	if err := newer.unlock(t.Context(), 8); err != nil {
+	if err := newer.unlock(t.Context(), 8, ""); err != nil {
 		t.Fatal(err)
 	}
 	standing, taken, err = older.fence(t.Context(), lock{epoch: 8}, t.Logf) // another pushtrain counts alike

@@ -36,3 +36,34 @@ func TestCheckup(t *testing.T) {
 		t.Error("a checkup has made a root")
 	}
 }
+
+// A host keeps what it was told of the journal at flips and at the end of rollouts, and takes nothing else for one.
+func TestWitness(t *testing.T) {
+	root := filled(t)
+	first, second := "0123456789abcdef 7:"+strings.Repeat("a", 64), "0123456789abcdef 9:"+strings.Repeat("b", 64)
+	p := dial(t, root)
+	if got := p.must(Request{Do: Status}).Witness; got != "" {
+		t.Errorf("witness %q before any", got)
+	}
+	p.must(Request{Do: Unlock, Witness: first})
+	if got := p.must(Request{Do: Status}).Witness; got != "" {
+		t.Errorf("who has no lock left %q", got)
+	}
+	p.must(Request{Do: Lock})
+	p.must(Request{Do: Unlock, Witness: first})
+	if got := p.must(Request{Do: Status}).Witness; got != first {
+		t.Errorf("witness %q, want %q", got, first)
+	}
+	p.must(Request{Do: Lock})
+	p.refused(Request{Do: Unlock, Witness: "x\ny"}, Bad, "of no journal")
+	p.must(Request{Do: Unlock, Witness: second})
+	if got := dial(t, root).must(Request{Do: Status}).Witness; got != second {
+		t.Errorf("witness %q, want %q", got, second)
+	}
+	if err := os.WriteFile(filepath.Join(root, state, "witness"), []byte("rm -rf /"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := dial(t, root).must(Request{Do: Status}).Witness; got != "" {
+		t.Errorf("witness %q of a hand", got)
+	}
+}

@@ -36,6 +36,7 @@ func (s *session) flip(req Request, resp *Response) error {
 		return err
 	}
 	s.leave(req.From)
+	s.keepWitness(req.Witness)
 	if err := s.syncDir("."); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -17,7 +18,16 @@ import (
 	"pushtrain/deploy/release"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if root := os.Getenv(rootEnv); root != "" {
+		if err := Serve(context.Background(), root, os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // need ends the test where tool is missing: it fails in CI, else it is skipped.
 func need(t testing.TB, tool string) {
@@ -34,7 +44,7 @@ func need(t testing.TB, tool string) {
 // peer is the other end of a session.
 type peer struct {
 	t     testing.TB
-	in    *io.PipeWriter
+	in    io.WriteCloser
 	out   *bufio.Scanner
 	ended chan error
 	n     uint64
@@ -47,6 +57,7 @@ func dial(t testing.TB, root string) *peer {
 	inR, inW := io.Pipe()
 	outR, outW := io.Pipe()
 	p := &peer{t: t, in: inW, out: bufio.NewScanner(outR), ended: make(chan error, 1), epoch: 1}
+	p.out.Buffer(nil, 1<<20) // as a bot takes
 	go func() {
 		err := Serve(context.Background(), root, inR, outW)
 		inR.Close()

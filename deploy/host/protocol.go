@@ -13,21 +13,24 @@ const Version = 2
 // Exactly one Response with the same N comes back for each, in order; before it
 // there may be others that say no more than Busy.
 type Request struct {
-	N     uint64
-	Do    Verb
-	Epoch uint64           `json:",omitempty"` // every verb but Hello, Status, Checkup and Audit carries it; one that is lower than the host's is refused for good
-	Stack string           `json:",omitempty"` // Lock: for the message of who holds it
-	By    string           `json:",omitempty"` // Lock: likewise
-	Owner string           `json:",omitempty"` // Lock: who uses the epoch, up to 16 hex digits; the same epoch of another one is refused
-	Prove bool             `json:",omitempty"` // Lock: a live side with a file that was changed since it was sealed is sealed no more; the other one is looked at by Seal
-	Side  deploy.Side      `json:",omitempty"` // Prepare, Seal, Flip, Audit: the side to fill, seal, flip to, read; Before, After: the one that was filled, that is live
-	From  deploy.Side      `json:",omitempty"` // Flip: the side that must be live now; "" = there is no link yet
-	Seal  deploy.Seal      `json:",omitzero"`  // Prepare: what is coming; Seal: what it must be; Flip, Before: what it must be sealed with
-	Drain time.Duration    `json:",omitempty"` // Hello: how long a side may have readers after it was left
-	Tree  *deploy.Manifest `json:",omitempty"` // Seal, Audit: the manifest that the side must equal; Seal: nil = the one that Fill brought
-	Need  Need             `json:",omitzero"`  // Prepare: room that the side needs
-	Argv  []string         `json:",omitempty"` // Before, After: the command, run without a shell
-	Blob  int64            `json:",omitempty"` // Fill, Files: so many bytes follow the line
+	N       uint64
+	Do      Verb
+	Epoch   uint64           `json:",omitempty"` // every verb but Hello, Status, Checkup, Tail and Audit carries it; one that is lower than the host's is refused for good
+	Stack   string           `json:",omitempty"` // Lock: for the message of who holds it
+	By      string           `json:",omitempty"` // Lock: likewise
+	Owner   string           `json:",omitempty"` // Lock: who uses the epoch, up to 16 hex digits; the same epoch of another one is refused
+	Prove   bool             `json:",omitempty"` // Lock: a live side with a file that was changed since it was sealed is sealed no more; the other one is looked at by Seal
+	Side    deploy.Side      `json:",omitempty"` // Prepare, Seal, Flip, Audit: the side to fill, seal, flip to, read; Before, After: the one that was filled, that is live
+	From    deploy.Side      `json:",omitempty"` // Flip: the side that must be live now; "" = there is no link yet
+	Seal    deploy.Seal      `json:",omitzero"`  // Prepare: what is coming; Seal: what it must be; Flip, Before: what it must be sealed with
+	Drain   time.Duration    `json:",omitempty"` // Hello: how long a side may have readers after it was left
+	Tree    *deploy.Manifest `json:",omitempty"` // Seal, Audit: the manifest that the side must equal; Seal: nil = the one that Fill brought
+	Need    Need             `json:",omitzero"`  // Prepare: room that the side needs
+	File    string           `json:",omitempty"` // Tail: the log, an absolute path
+	At      Position         `json:",omitzero"`  // Tail: how far it has been read
+	Witness string           `json:",omitempty"` // Flip, Unlock: what the bot's journal says now; kept here
+	Argv    []string         `json:",omitempty"` // Before, After: the command, run without a shell
+	Blob    int64            `json:",omitempty"` // Fill, Files: so many bytes follow the line
 }
 
 // BusyEvery is how often at most an answer that is yet to come is said to be so.
@@ -55,6 +58,7 @@ const (
 	Status  Verb = "status"  // Standing
 	Unlock  Verb = "unlock"
 	Checkup Verb = "checkup" // Health. Takes nothing, and leaves nothing behind
+	Tail    Verb = "tail"    // the lines that have come to File since At. Takes nothing
 	Audit   Verb = "audit"   // reads all of Side, beside other work, and says in Diff how it is not Tree. Takes nothing
 )
 
@@ -74,8 +78,12 @@ type Response struct {
 	Want     []byte          `json:",omitempty"` // Fill: a bit for each entry of the manifest, the lowest first; set = send its contents
 	Diff     []string        `json:",omitempty"` // Seal, Audit: the first paths that differ, at most 10, each with what differs
 	Free     Need            `json:",omitzero"`  // Prepare: room that there is
+	At       Position        `json:",omitzero"`  // Tail: how far it has been read now
+	More     bool            `json:",omitempty"` // Tail: there is more to read at once
+	Lost     int64           `json:",omitempty"` // Tail: bytes that were passed over, so as not to fall behind
 	Health   *Health         `json:",omitempty"` // Checkup
-	Said     []string        `json:",omitempty"` // Before, After: the last lines of what the command said
+	Witness  string          `json:",omitempty"` // Status: what the journal of the bot that moved the link last said then; "" = none is kept
+	Said     []string        `json:",omitempty"` // Before, After: the last lines of what the command said; Tail: the lines
 }
 
 // Code is the kind of a refusal, for the caller's next step.

@@ -163,6 +163,9 @@ func (s *session) do(ctx context.Context, req Request, body io.Reader, resp *Res
 			return err
 		}
 	}
+	if req.Witness != "" && !IsWitness(req.Witness) {
+		return refuse(Bad, "witness %.100q of no journal", req.Witness)
+	}
 	if err := s.open(req.Do == Lock && req.Epoch > 0); err != nil {
 		return err
 	}
@@ -170,7 +173,10 @@ func (s *session) do(ctx context.Context, req Request, body io.Reader, resp *Res
 	case Hello:
 		return s.hello(ctx, req, resp)
 	case Status:
+		resp.Witness = s.witness()
 		return nil
+	case Tail:
+		return s.tail(req, resp)
 	case Checkup:
 		return s.checkup(resp)
 	case Audit:
@@ -180,6 +186,9 @@ func (s *session) do(ctx context.Context, req Request, body io.Reader, resp *Res
 	case Unlock:
 		if err := s.fresh(req.Epoch); err != nil {
 			return err
+		}
+		if s.lock != nil {
+			s.keepWitness(req.Witness)
 		}
 		s.unlock()
 		return nil

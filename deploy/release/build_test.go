@@ -61,6 +61,9 @@ func TestBuildResolves(t *testing.T) {
 		if err != nil || got.Commit != want || got.ID != want[:12] {
 			t.Errorf("Build(%q) = %+v, %v, want %s", ref, got, err, want)
 		}
+		if when, err := s.Committed(t.Context(), got.Commit); err != nil || time.Since(when).Abs() > time.Hour {
+			t.Errorf("Committed(%q) = %v, %v", ref, when, err)
+		}
 	}
 	for _, ref := range []string{"none", "feature", strings.Repeat("0", 40), "abcdef012345", "HEAD"} {
 		if _, err := s.Build(t.Context(), ref, nil); err == nil || !strings.Contains(err.Error(), "is no branch, tag or commit") {

@@ -24,7 +24,8 @@ import (
 //	I14  a host that was left behind serves nobody
 //	I15  a rollback gives back what was there
 //
-// The queue's (I11, I12) are the train's, and tested there; I16 needs the chained audit log.
+// The queue's (I11, I12) are the train's, and tested there; I16 is the
+// journal's own, and tested there after each kill and each cut.
 
 // rolloutKey names a rollout in the whole world.
 type rolloutKey struct {

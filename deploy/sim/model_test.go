@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"pushtrain/deploy"
 	"pushtrain/deploy/host"
 	"pushtrain/deploy/release"
@@ -333,6 +335,9 @@ func (p *pair) hand(side deploy.Side) {
 		p.tell("a hand moves the link to %s", side)
 		next := filepath.Join(p.dir, "next")
 		p.must(os.Symlink(string(side), next))
+		// The kernel's clock for files has steps of some ms: within one, this link would be taken for the last flip's.
+		now := unix.NsecToTimespec(time.Now().UnixNano())
+		p.must(unix.UtimesNanoAt(unix.AT_FDCWD, next, []unix.Timespec{now, now}, unix.AT_SYMLINK_NOFOLLOW))
 		p.must(os.Rename(next, filepath.Join(p.dir, "current")))
 		p.model.link, p.model.left, p.model.meddled = side, p.model.w.now, true
 		p.waits(time.Hour)

@@ -140,6 +140,11 @@ func (h *Hosts) Admit(name, options string) {
 // Srv returns the folder that the host has as /srv.
 func (h *Hosts) Srv(name string) string { return h.path(name, "srv") }
 
+// Addr returns the address and the port of a host's sshd.
+func (h *Hosts) Addr(name string) string {
+	return fmt.Sprintf("127.0.1.%s:%d", strings.TrimPrefix(name, "host-"), h.port)
+}
+
 // Start starts a host that was stopped.
 func (h *Hosts) Start(name string) {
 	h.t.Helper()

@@ -1,0 +1,55 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"pushtrain/bot/store"
+	"pushtrain/deploy/fleet"
+)
+
+// askVerify follows the journal's links from end to end, beside the bot's other
+// work, and holds it against what the hosts were told of it at their flips.
+func (b *Bot) askVerify(a *ask) {
+	targets := b.targets()
+	b.deeds = append(b.deeds, func() {
+		b.jobs.Go(func() {
+			said := make([][]fleet.HostStatus, len(targets))
+			short, cancel := context.WithTimeout(b.ctx, lookTime)
+			defer cancel()
+			var asked sync.WaitGroup
+			for i, t := range targets {
+				asked.Go(func() { said[i] = b.deploy.Status(short, t) })
+			}
+			asked.Wait()
+			var kept []store.Head
+			var lines []string
+			for i, t := range targets {
+				for _, h := range said[i] {
+					head, ours := b.store.ReadWitness(h.Witness)
+					switch {
+					case h.Err != nil:
+						lines = append(lines, fmt.Sprintf("%s: %s can't be asked what it was told: %s", t, h.Name, h.Err))
+					case ours:
+						kept = append(kept, head)
+					case h.Witness != "":
+						lines = append(lines, fmt.Sprintf("%s: %s was told of another journal than this one", t, h.Name))
+					}
+				}
+			}
+			n, err := b.store.Verify(b.ctx, kept...)
+			var bad *store.Tampered
+			switch {
+			case errors.As(err, &bad):
+				a.end(ExitLook, map[string]any{"records": n, "bad": bad.Seq}, append([]string{err.Error()}, lines...)...)
+			case err != nil:
+				a.end(ExitFailed, nil, err.Error())
+			default:
+				a.end(ExitDone, map[string]any{"records": n, "witnesses": len(kept)},
+					append([]string{fmt.Sprintf("%d records, each as it was written; asked for what they were told: %s", n, plural(len(kept), "host"))}, lines...)...)
+			}
+		})
+	})
+}

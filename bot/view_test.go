@@ -1,0 +1,179 @@
+package bot
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pushtrain/deploy"
+	"pushtrain/deploy/fleet"
+	"pushtrain/train"
+)
+
+// look plays lines and returns the view that comes of them.
+func (s *stage) look(lines ...string) *View {
+	s.t.Helper()
+	for _, line := range lines {
+		if err := s.do(line); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return s.bot.View()
+}
+
+// TestView: what is shown is what the journal holds, before and after a restart.
+func TestView(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		defer s.end()
+		v := s.look("alice> .join", "bob> .join with alice", "carol> .join", "carol> .hold \"lunch\"")
+		if v.Topic != `HOLD "lunch" | alice + bob | carol` || len(v.Trains) != 2 || len(v.Holds) != 1 || v.Holds[0].By != "carol" {
+			t.Errorf("the queue is %+v", v)
+		}
+		if head := v.Trains[0]; head.Up.IsZero() || head.Next != "princess" || !strings.Contains(head.Held, "carol") || head.Wait != "" {
+			t.Errorf("the head is %+v", head)
+		}
+		if next := v.Trains[1]; next.Place != 1 || next.Wait != "1 in front, no wait known yet" || next.Riders[0].Joined.IsZero() {
+			t.Errorf("the second train is %+v", next)
+		}
+		v = s.look("carol> .unhold", "alice> .princess", "web/princess at test")
+		if len(v.Rollouts) != 1 || v.Rollouts[0].State != deploy.Verifying && v.Rollouts[0].State != deploy.Preparing || v.Rollouts[0].New.Release != "web0001" {
+			t.Fatalf("under way is %+v", v.Rollouts)
+		}
+		if g := v.Stacks[0].Stages[0]; g.Live != (Ship{}) || g.Next.Release != "web0001" {
+			t.Errorf("princess is %+v", g)
+		}
+		running := v
+		v = s.look("web/princess ok", "alice> .good", "bob> .good", "alice> .prod", "web/prod ok", "dave> .log \"graphs | look well\"")
+		if len(running.Rollouts) != 1 || len(running.Log) != 0 {
+			t.Errorf("a view that was out has changed: %+v", running)
+		}
+		if g := v.Stacks[0].Stages[1]; g.Live.Release != "web0001" || g.Since.IsZero() || !slices.Equal(g.Riders, []string{"alice", "bob"}) || g.Next != (Ship{}) || len(v.Rollouts) != 0 {
+			t.Errorf("prod is %+v", g)
+		}
+		if len(v.Log) != 3 || v.Log[2].Text != "graphs | look well" || v.Log[2].By != "dave" {
+			t.Fatalf("the deploy log is %+v", v.Log)
+		}
+		e := v.Log[1]
+		if e.Rollout != 2 || e.Stage != "prod" || e.Outcome != deploy.Done || e.By != "alice" || e.Old != (Ship{}) || e.New.Release != "web0001" || !slices.Equal(e.Riders, []string{"alice", "bob"}) || e.Hosts != 2 || e.Took() < 10*time.Second {
+			t.Errorf("the entry is %+v", e)
+		}
+		if n := len(e.Phases); n < 5 || e.Phases[n-1].State != deploy.Done || e.Phases[n-1].At.Sub(e.Began) != e.Took() {
+			t.Errorf("its phases are %+v", e.Phases)
+		}
+		v = s.look("alice> .done", "carol> .princess", "web/princess ok", "carol> .prod", "web/prod fails: check: no")
+		if e := v.Log[len(v.Log)-1]; e.Outcome != deploy.RolledBack || e.Old.Release != "web0001" || e.New.Release != "web0002" || e.Live() || !strings.Contains(e.Reason, "check") {
+			t.Errorf("the failure is %+v", e)
+		}
+		if g := v.Stacks[0].Stages[1]; g.Live.Release != "web0001" || g.Next.Release != "web0002" {
+			t.Errorf("after it prod is %+v", g)
+		}
+		if n := len(s.bot.runs.open); n != 0 {
+			t.Errorf("%d run logs are open", n)
+		}
+		s.checkJournal()
+		again, err := New(s.cfg, s.store, s.chat, s.fleet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, b := *again.View(), *v
+		a.At, a.Online, a.Records, b.At, b.Online, b.Records = time.Time{}, false, 0, time.Time{}, false, 0
+		got, err1 := json.Marshal(a)
+		want, err2 := json.Marshal(b)
+		if err1 != nil || err2 != nil || !bytes.Equal(got, want) {
+			t.Errorf("after a restart the view is\n%s\nwant\n%s", got, want)
+		}
+	})
+}
+
+// TestViewOfProgress: what hosts are sent shows within a quarter of a second, and
+// none that look can hold the bot up.
+func TestViewOfProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		defer s.end()
+		s.look("alice> .join", "alice> .princess", "web/princess at prepare")
+		news, stop := s.bot.Watch()
+		s.bot.runs.line(1, fleet.Line{Host: "princess1", Percent: 40})
+		s.bot.runs.line(1, fleet.Line{Text: "half way", Percent: -1})
+		select {
+		case <-news:
+		case <-time.After(300 * time.Millisecond):
+			t.Error("nothing was published")
+		}
+		r := s.bot.View().Rollouts[0]
+		if h := r.Hosts[0]; h.Percent != 40 || h.Phase != "copying" || !strings.HasSuffix(r.Tail[len(r.Tail)-1], " half way") {
+			t.Errorf("the host is %+v, the tail %q", h, r.Tail)
+		}
+		for range 1000 { // nobody takes the pokes
+			s.bot.runs.line(1, fleet.Line{Text: "more", Percent: -1})
+		}
+		v := s.look("bob> .join", "web/princess ok")
+		if len(v.Trains) != 2 || len(v.Rollouts) != 0 || len(r.Tail) > runTail {
+			t.Errorf("the bot has stopped at %+v", v)
+		}
+		stop()
+		for len(news) > 0 {
+			<-news
+		}
+		s.look("bob> .leave")
+		select {
+		case <-news:
+			t.Error("poked after stop")
+		default:
+		}
+	})
+}
+
+// TestLogIsBounded: the newest entries stay at hand, and a STUCK rollout's end takes the place of its first entry.
+func TestLogIsBounded(t *testing.T) {
+	b := &Bot{}
+	for id := range uint64(logMax + 5) {
+		b.enter(Entry{Rollout: id + 1, Outcome: deploy.Stuck})
+	}
+	out := b.log
+	b.enter(Entry{Rollout: logMax + 4, Outcome: deploy.RolledBack})
+	if n := len(b.log); n != logMax || b.log[0].Rollout != 6 || b.log[n-1].Rollout != logMax+4 || b.log[n-2].Rollout != logMax+5 {
+		t.Errorf("%d entries from %d to %d", n, b.log[0].Rollout, b.log[n-1].Rollout)
+	}
+	if out[len(out)-2].Outcome != deploy.Stuck {
+		t.Error("an entry that was out has changed")
+	}
+	if fmt.Sprint(b.log[len(b.log)-1].Outcome) != "ROLLED_BACK" {
+		t.Error("the end is not there")
+	}
+}
+
+// TestLogByVolumes: a start reads the volumes and what came after them, and finds all of it.
+func TestLogByVolumes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		defer s.end()
+		s.look("alice> .join")
+		for range 2 { // each in one transaction
+			s.bot.inbox <- later(func() {
+				for i := range volumeSize + 5 {
+					s.bot.must(train.Who{Nick: "root"}, train.Log{Text: fmt.Sprint("entry ", i)})
+				}
+			})
+			synctest.Wait()
+		}
+		s.look("alice> .princess", "web/princess ok")
+		if s.bot.volumes != 2 || len(s.bot.unshelf) != 1 {
+			t.Errorf("%d volumes, and %d entries in none", s.bot.volumes, len(s.bot.unshelf))
+		}
+		s.checkJournal()
+		next, err := New(s.cfg, s.store, s.chat, s.fleet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(next.log); n != 2*volumeSize+11 || next.log[0].Text != "entry 0" || next.log[n-1].Rollout != 1 || next.volumes != 2 || len(next.unshelf) != 1 {
+			t.Errorf("a start finds %d entries in %d volumes, and %d in none", n, next.volumes, len(next.unshelf))
+		}
+	})
+}
