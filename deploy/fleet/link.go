@@ -199,14 +199,22 @@ func (l *link) dial(ctx context.Context) (host.Response, error) {
 	if l.s != nil {
 		return host.Response{}, nil
 	}
-	var err error
 	if l.local {
 		l.s = local(l.root)
-	} else if l.s, err = l.ssh.dial(ctx, l.addr, l.root); err != nil {
+		return l.hello(ctx)
+	}
+	select {
+	case l.ssh.logins <- struct{}{}:
+		defer func() { <-l.ssh.logins }()
+	case <-ctx.Done():
+		return host.Response{}, context.Cause(ctx)
+	}
+	var err error
+	if l.s, err = l.ssh.dial(ctx, l.addr, l.root); err != nil {
 		return host.Response{}, err
 	}
 	resp, err := l.hello(ctx)
-	if err != nil && !l.local && missing(err) {
+	if err != nil && missing(err) {
 		if err := l.ssh.install(ctx, l.addr); err != nil {
 			return host.Response{}, err
 		}

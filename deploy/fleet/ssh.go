@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,12 @@ type ssh struct {
 	seq    atomic.Uint64 // names them
 	helper func() (path, name string, err error)
 	usual  func() (map[string]string, error)
+	logins chan struct{} // one for each host that is being logged in to
 }
+
+// loginMax is how many hosts are logged in to at the same time: with more, all
+// wait for this machine's processors, and run out of time together.
+const loginMax = 32
 
 // socketMax is how long dir may be: a socket's path has little more than 100
 // bytes, of which ssh wants 17 for a name of its own.
@@ -42,7 +48,7 @@ func newSSH(config string, lean bool, helper string) (*ssh, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for ssh's sockets: %w", err)
 	}
-	c := &ssh{config: config, lean: lean, dir: dir, usual: sync.OnceValues(usual)}
+	c := &ssh{config: config, lean: lean, dir: dir, usual: sync.OnceValues(usual), logins: make(chan struct{}, loginMax)}
 	var once sync.Once
 	var path, name string
 	var fail error
@@ -160,7 +166,7 @@ t=.new-$$ && cat >$t && chmod 700 $t && mv -f $t %[2]s || { rm -f $t; exit 4; }'
 	cmd.Stdin, cmd.Stderr = f, &stderr
 	err = cmd.Run()
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, exec.ErrWaitDelay): // it was well done, and this machine is slow to see that nothing was said
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -169,7 +175,7 @@ t=.new-$$ && cat >$t && chmod 700 $t && mv -f $t %[2]s || { rm -f $t; exit 4; }'
 	if e.exit == 255 {
 		return e
 	}
-	return fmt.Errorf("can't put pushtrain there: %s", last(e.said))
+	return fmt.Errorf("can't put pushtrain there: %s", cmp.Or(last(e.said), err.Error()))
 }
 
 // machine says what uname -sm says here.
