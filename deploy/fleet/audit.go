@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"pushtrain/deploy"
@@ -18,20 +17,10 @@ const auditTime = time.Hour
 func (f *Fleet) Audit(ctx context.Context, t deploy.Target, rel deploy.Release) []HostStatus {
 	ctx, cancel := f.until(ctx, auditTime)
 	defer cancel()
-	s := f.stacks[t.Stack]
-	if s == nil {
-		return nil
-	}
-	all := make([]HostStatus, len(s.stages[t.Stage].Hosts))
-	var asked sync.WaitGroup
-	for i, h := range s.stages[t.Stage].Hosts {
-		asked.Go(func() {
-			all[i].Name = h.Name
-			all[i].Standing, all[i].Drift, all[i].Err = f.audit(ctx, s, h, rel)
-		})
-	}
-	asked.Wait()
-	return all
+	return askAll(f, t, func(s *stack, h Host) HostStatus {
+		standing, drift, err := f.audit(ctx, s, h, rel)
+		return HostStatus{Name: h.Name, Standing: standing, Drift: drift, Err: err}
+	})
 }
 
 // audit asks one host. One that says by itself that it serves another release has no drift.

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"pushtrain/deploy"
@@ -26,17 +25,7 @@ type Checkup struct {
 func (f *Fleet) Checkup(ctx context.Context, t deploy.Target) []Checkup {
 	ctx, cancel := f.until(ctx, fenceTime+installTime)
 	defer cancel()
-	s := f.stacks[t.Stack]
-	if s == nil {
-		return nil
-	}
-	all := make([]Checkup, len(s.stages[t.Stage].Hosts))
-	var asked sync.WaitGroup
-	for i, h := range s.stages[t.Stage].Hosts {
-		asked.Go(func() { all[i] = f.checkup(ctx, s, h) })
-	}
-	asked.Wait()
-	return all
+	return askAll(f, t, func(s *stack, h Host) Checkup { return f.checkup(ctx, s, h) })
 }
 
 func (f *Fleet) checkup(ctx context.Context, s *stack, h Host) (c Checkup) {

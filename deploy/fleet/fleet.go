@@ -142,18 +142,22 @@ func (f *Fleet) links(yield func(*link) bool) {
 func (f *Fleet) Status(ctx context.Context, t deploy.Target) []HostStatus {
 	ctx, cancel := f.until(ctx, statusTime)
 	defer cancel()
+	return askAll(f, t, func(s *stack, h Host) HostStatus {
+		resp, err := s.links[t.Stage][h.Name].ask(ctx, noLock, host.Request{Do: host.Status})
+		return HostStatus{Name: h.Name, Standing: resp.Standing, Witness: resp.Witness, Err: err}
+	})
+}
+
+// askAll asks every host of t, all at once, in the order of the configuration.
+func askAll[T any](f *Fleet, t deploy.Target, ask func(s *stack, h Host) T) []T {
 	s := f.stacks[t.Stack]
 	if s == nil {
 		return nil
 	}
-	all := make([]HostStatus, len(s.stages[t.Stage].Hosts))
+	all := make([]T, len(s.stages[t.Stage].Hosts))
 	var asked sync.WaitGroup
 	for i, h := range s.stages[t.Stage].Hosts {
-		asked.Go(func() {
-			all[i].Name = h.Name
-			resp, err := s.links[t.Stage][h.Name].ask(ctx, noLock, host.Request{Do: host.Status})
-			all[i].Standing, all[i].Witness, all[i].Err = resp.Standing, resp.Witness, err
-		})
+		asked.Go(func() { all[i] = ask(s, h) })
 	}
 	asked.Wait()
 	return all
