@@ -31,6 +31,7 @@ type Config struct {
 	Ops     []string          // accounts, or nicks where there are no accounts, that may override
 	Diffs   map[string]string // by stack: the address that shows what two commits differ in, with {old}, {new}, {stack}
 	Dir     string            // run logs go to Dir/runs
+	Secrets *Secrets          // what neither these nor the journal may hold; nil = passwords of URLs alone
 	Open    time.Duration     // hours a day in which pushes are made, for the capacity; 0 = 8 h
 	Idle    bool              // it answers questions, and takes up no rollout that a crash has left
 	Audit   time.Duration     // how often all hosts read all of what they serve; 0 = never
@@ -161,7 +162,7 @@ func New(cfg Config, st *store.Store, chat Chat, d Deployer) (*Bot, error) {
 		cfg.Open = 8 * time.Hour
 	}
 	b := &Bot{
-		cfg: cfg, store: st, chat: chat, deploy: d,
+		cfg: cfg, store: st, chat: chat, deploy: discreet{d, cfg.Secrets},
 		inbox: make(chan any, 1024), runs: openRunLogs(cfg.Dir),
 		members: map[string]irc.Member{}, spoke: map[string]time.Time{}, nick: cfg.Nick,
 		hinted: map[string]time.Time{}, refusals: map[string]*refusals{},

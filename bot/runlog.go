@@ -17,7 +17,9 @@ import (
 )
 
 // runLogs are the full logs of rollouts: DIR/runs/ID.log, one line an event, with
-// its time in UTC, its host and, for what a command said on stderr, a mark. A log
+// its time in UTC, its host and, for what a command said on stderr, a mark. Each
+// command stands there with its arguments when it starts, and with its exit status
+// and its time when it has ended. What Config.Secrets hides is not in them. A log
 // that can't be written costs the rollout nothing: the journal has the outcome.
 type runLogs struct {
 	dir  string      // "" = keep none

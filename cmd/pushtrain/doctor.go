@@ -203,7 +203,11 @@ func readStatus(data any) (s status, err error) {
 
 // enter joins the channel as the bot, and leaves it.
 func enter(ctx context.Context, cfg Config) []finding {
-	c, err := ircConfig(cfg, zerolog.Nop())
+	known, err := readSecrets(cfg)
+	if err != nil {
+		return []finding{{fail, "irc", err.Error(), ""}}
+	}
+	c, err := ircConfig(cfg, known, zerolog.Nop())
 	if err != nil {
 		return []finding{{fail, "irc", err.Error(), ""}}
 	}

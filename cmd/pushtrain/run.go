@@ -150,12 +150,18 @@ func serveOn(ctx context.Context, cfg Config, log zerolog.Logger, page net.Liste
 	if page != nil {
 		defer page.Close()
 	}
-	ircCfg, err := ircConfig(cfg, log)
+	known, err := readSecrets(cfg)
+	if err != nil {
+		return &exitError{exitConfig, err}
+	}
+	ircCfg, err := ircConfig(cfg, known, log)
 	if err != nil {
 		return err
 	}
 	link := irc.New(ircCfg)
-	b, shut, err := assemble(cfg, link, botConfig(cfg, log, ready))
+	how := botConfig(cfg, log, ready)
+	how.Secrets = known.hidden(cfg)
+	b, shut, err := assemble(cfg, link, how)
 	if err != nil {
 		return err
 	}

@@ -375,6 +375,11 @@ func (o *options) alone(ctx context.Context, cfg Config, req bot.Request, out fu
 	}
 	how := botConfig(cfg, zerolog.New(os.Stderr).Level(zerolog.WarnLevel), nil)
 	how.Idle = slices.Contains([]string{"status", "queue", "stats", "past", "entries", "verify"}, req.Do)
+	known, err := readSecrets(cfg)
+	if err != nil && !how.Idle {
+		how.Log.Warn().Err(err).Msg("what can't be read is not hidden in the run log either")
+	}
+	how.Secrets = known.hidden(cfg)
 	b, done, err := assemble(cfg, nobody{}, how)
 	if err != nil {
 		return exitFailed, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	stdlog "log"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -136,27 +137,48 @@ func authOf(c WebConfig) web.Auth {
 	return a
 }
 
-// ircConfig reads the secrets that the configuration names.
-func ircConfig(cfg Config, log zerolog.Logger) (irc.Config, error) {
+// secrets are what the files of secrets hold that a configuration names; "" = it names none.
+type secrets struct{ password, sasl string }
+
+// readSecrets reads all of them. Where one can't be read it says so, and has the others.
+func readSecrets(cfg Config) (s secrets, err error) {
+	read := func(key, path string) string {
+		if path == "" {
+			return ""
+		}
+		text, why := readSecret(path)
+		if why != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", key, why))
+		}
+		return text
+	}
+	s.password = read("irc.password_file", cfg.IRC.PasswordFile)
+	s.sasl = read("irc.sasl.password_file", cfg.IRC.SASL.PasswordFile)
+	return s, err
+}
+
+// hidden are the secrets of a configuration, those in its addresses too, as the bot hides them.
+func (s secrets) hidden(cfg Config) *bot.Secrets {
+	values := []string{s.password, s.sasl}
+	for _, st := range cfg.Stacks {
+		if u, err := url.Parse(st.Source.Repo); err == nil && u.User != nil {
+			password, _ := u.User.Password()
+			values = append(values, password)
+		}
+	}
+	return bot.NewSecrets(values...)
+}
+
+func ircConfig(cfg Config, s secrets, log zerolog.Logger) (irc.Config, error) {
 	c := irc.Config{
 		Server: cfg.IRC.Server, Nick: cfg.IRC.Nick, RealName: "pushtrain", Channel: cfg.IRC.Channel,
-		QuitReason: "back soon; the queue is kept", Log: log,
+		Password: s.password, QuitReason: "back soon; the queue is kept", Log: log,
 	}
-	var err error
-	if cfg.IRC.PasswordFile != "" {
-		if c.Password, err = readSecret(cfg.IRC.PasswordFile); err != nil {
-			return c, exit(exitConfig, "irc.password_file: %w", err)
-		}
-	}
-	if s := cfg.IRC.SASL; s.Mechanism != "" {
-		c.SASL = &irc.SASL{Mechanism: s.Mechanism, Account: s.Account}
-		if s.PasswordFile != "" {
-			if c.SASL.Password, err = readSecret(s.PasswordFile); err != nil {
-				return c, exit(exitConfig, "irc.sasl.password_file: %w", err)
-			}
-		}
+	if how := cfg.IRC.SASL; how.Mechanism != "" {
+		c.SASL = &irc.SASL{Mechanism: how.Mechanism, Account: how.Account, Password: s.sasl}
 	}
 	if cfg.IRC.TLS {
+		var err error
 		if c.TLS, err = tlsConfig(cfg.IRC); err != nil {
 			return c, &exitError{exitConfig, err}
 		}

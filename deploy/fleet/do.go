@@ -108,7 +108,7 @@ func (f *Fleet) build(ctx context.Context, s *stack, e deploy.Build, out func(Li
 	if err != nil {
 		return nil, err
 	}
-	when, err := s.store.Committed(ctx, rel.Commit)
+	when, err := s.store.Committed(ctx, rel.Commit, lines(out))
 	if err != nil {
 		out(Line{Text: "when the commit was made is not known: " + err.Error()}) // the stats can do without
 	}

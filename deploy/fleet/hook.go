@@ -2,10 +2,13 @@ package fleet
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
 	"pushtrain/deploy"
 	"pushtrain/deploy/host"
+	"pushtrain/deploy/release"
 )
 
 // confirm reads where the host stands, after it has run what the stage wants run
@@ -28,7 +31,7 @@ func (d deed) confirm(ctx context.Context, e deploy.Confirm) (deploy.Event, erro
 // live has been touched: on a side that is not live, After runs nothing.
 func (d deed) ready(ctx context.Context, e deploy.Verify) error {
 	if len(d.after) > 0 {
-		if _, err := d.hook(ctx, 0, host.Request{Do: host.After, Side: e.Side, Argv: d.after}); err != nil {
+		if _, err := d.run(ctx, 0, host.Request{Do: host.After, Side: e.Side, Argv: d.after}); err != nil {
 			return err
 		}
 	}
@@ -40,13 +43,27 @@ func (d deed) ready(ctx context.Context, e deploy.Verify) error {
 	return err
 }
 
-// hook has the host run a command and says what it said. More is time beside the command's.
+// hook has the host run a command and tells of it as of one that runs here, with
+// the last lines of what it said. More is time beside the command's.
 func (d deed) hook(ctx context.Context, more time.Duration, req host.Request) (host.Response, error) {
-	ctx, cancel := d.f.until(ctx, host.HookTime+max(more, flipTime))
-	defer cancel()
-	resp, err := d.l.ask(ctx, d.lock, req)
-	for _, line := range resp.Said {
-		d.say("%s_flip: %s", req.Do, line)
+	d.say("%s_flip: %s", req.Do, release.Began(req.Argv))
+	resp, err := d.run(ctx, more, req)
+	for i, line := range resp.Said {
+		loud := resp.Ran != nil && slices.Contains(resp.Ran.Stderr, i)
+		d.out(Line{Host: d.name, Text: fmt.Sprintf("%s_flip: %s", req.Do, line), Percent: -1, Err: loud})
+	}
+	switch {
+	case resp.Ran != nil:
+		d.say("%s_flip: %s", req.Do, resp.Ran.Ended)
+	case err == nil:
+		d.say("%s_flip: not run: the link is elsewhere", req.Do)
 	}
 	return resp, err
+}
+
+// run has the host run a command.
+func (d deed) run(ctx context.Context, more time.Duration, req host.Request) (host.Response, error) {
+	ctx, cancel := d.f.until(ctx, host.HookTime+max(more, flipTime))
+	defer cancel()
+	return d.l.ask(ctx, d.lock, req)
 }

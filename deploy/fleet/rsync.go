@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"pushtrain/deploy/release"
 )
 
 // progressEvery is how often a host's progress is told at most.
@@ -73,8 +75,10 @@ func (t transfer) run(ctx context.Context, out func(Line)) error {
 	cmd := process(ctx, "rsync", t.args()...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it tidies up, here and there
 	cmd.WaitDelay = 5 * time.Second
+	say := func(text string, loud bool) { out(Line{Host: t.host, Text: text, Percent: -1, Err: loud}) }
+	said := release.NewLines(func(line string) { say(line, true) })
 	var stderr tail
-	cmd.Stderr = &stderr
+	cmd.Stderr = io.MultiWriter(&stderr, said)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -84,8 +88,15 @@ func (t transfer) run(ctx context.Context, out func(Line)) error {
 	} else if err != nil {
 		return fmt.Errorf("start rsync: %w", err)
 	}
+	began := time.Now()
+	say(release.Began(cmd.Args), false)
 	t.progress(stdout, out)
 	err = cmd.Wait()
+	said.End()
+	if ctx.Err() != nil && err != nil {
+		err = fmt.Errorf("stopped: %w", context.Cause(ctx))
+	}
+	say(release.Ended(cmd.Args[:1], time.Since(began), err), false)
 	switch {
 	case err == nil:
 		return nil

@@ -2,9 +2,11 @@ package fleet
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -105,5 +107,35 @@ func TestNoSession(t *testing.T) {
 	}
 	if _, err := os.Stat(side); err == nil {
 		t.Error("rsync found a way without a session")
+	}
+}
+
+// TestTransferIsTold: the log holds rsync with its arguments, its complaints as such,
+// how it ended and when; and the same of one that went well.
+func TestTransferIsTold(t *testing.T) {
+	if _, err := exec.LookPath("rsync"); err != nil {
+		t.Skip("rsync is missing: apt-get install rsync")
+	}
+	tree, side := t.TempDir(), t.TempDir()
+	for _, c := range []struct {
+		tree string
+		want []string
+	}{
+		{tree, []string{"false $ rsync -rlpt .* " + side + "/", `false rsync: exit status 0 after [0-9.]+m?s`}},
+		{tree + "/none", []string{"false $ rsync -rlpt .*", `true rsync: .*No such file or directory.*`, `true rsync error: .*`, `false rsync: exit status 23 after [0-9.]+m?s`}},
+	} {
+		var got []string
+		err := transfer{host: "web1", tree: c.tree, side: side, stall: time.Second}.run(t.Context(), func(l Line) {
+			if l.Text != "" {
+				got = append(got, fmt.Sprint(l.Err, " ", l.Text))
+			}
+		})
+		if (err == nil) != (c.tree == tree) {
+			t.Errorf("run() = %v", err)
+		}
+		want := "^" + strings.ReplaceAll(strings.Join(c.want, "\n"), "$", `\$`) + "$"
+		if text := strings.Join(got, "\n"); !regexp.MustCompile(want).MatchString(text) {
+			t.Errorf("told:\n%s\nwant:\n%s", text, want)
+		}
 	}
 }

@@ -49,12 +49,20 @@ func (s *session) hook(ctx context.Context, req Request, resp *Response) error {
 	ctx, cancel := context.WithTimeout(ctx, HookTime)
 	defer cancel()
 	env := []string{"PUSHTRAIN_ROOT=" + s.path, "PUSHTRAIN_SIDE=" + string(req.Side), "PUSHTRAIN_RELEASE=" + seal.Release}
-	err = release.Exec(ctx, req.Argv, s.path, env, func(line string, _ bool) {
-		resp.Said = append(resp.Said, line)
+	began := time.Now()
+	var loud []bool // the lines of Said that came on stderr
+	err = release.Exec(ctx, req.Argv, s.path, env, func(line string, stderr bool) {
+		resp.Said, loud = append(resp.Said, line), append(loud, stderr)
 		if len(resp.Said) > hookLines {
-			resp.Said = resp.Said[1:]
+			resp.Said, loud = resp.Said[1:], loud[1:]
 		}
 	})
+	resp.Ran = &Ran{Ended: release.Ended(req.Argv, time.Since(began), err)}
+	for i := range loud {
+		if loud[i] {
+			resp.Ran.Stderr = append(resp.Ran.Stderr, i)
+		}
+	}
 	if err != nil {
 		return refuse(Failed, "%s_flip: %v", req.Do, err)
 	}

@@ -19,6 +19,9 @@ func TestAfter(t *testing.T) {
 	if want := []string{"$HOME; a  b " + root + " yin 1", root}; !slices.Equal(resp.Said, want) {
 		t.Errorf("it said %q, want %q", resp.Said, want)
 	}
+	if ran := resp.Ran; ran == nil || !strings.HasPrefix(ran.Ended, "sh -c pwd; ") || !strings.Contains(ran.Ended, ": exit status 0 after ") || len(ran.Stderr) != 1 {
+		t.Errorf("it ran as %+v", ran)
+	}
 	if resp.Standing.Live != deploy.Yin {
 		t.Errorf("standing %+v", resp.Standing)
 	}
@@ -26,8 +29,8 @@ func TestAfter(t *testing.T) {
 	// Where the link is somewhere else, nothing is run, and the answer says where.
 	ran := filepath.Join(root, "ran")
 	touch := Request{Do: After, Side: deploy.Yang, Argv: []string{"touch", ran}}
-	if live := p.must(touch).Standing.Live; live != deploy.Yin {
-		t.Errorf("live %s", live)
+	if resp := p.must(touch); resp.Standing.Live != deploy.Yin || resp.Ran != nil {
+		t.Errorf("live %s, ran %+v", resp.Standing.Live, resp.Ran)
 	}
 	if _, err := os.Lstat(ran); err == nil {
 		t.Error("it ran for a side that is not live")

@@ -83,7 +83,14 @@ type Response struct {
 	Lost     int64           `json:",omitempty"` // Tail: bytes that were passed over, so as not to fall behind
 	Health   *Health         `json:",omitempty"` // Checkup
 	Witness  string          `json:",omitempty"` // Status: what the journal of the bot that moved the link last said then; "" = none is kept
+	Ran      *Ran            `json:",omitempty"` // Before, After: how the command ended; nil = it was not run
 	Said     []string        `json:",omitempty"` // Before, After: the last lines of what the command said; Tail: the lines
+}
+
+// Ran is a command that has ended.
+type Ran struct {
+	Ended  string // as release.Ended has it
+	Stderr []int  `json:",omitempty"` // which lines of Said it said there
 }
 
 // Code is the kind of a refusal, for the caller's next step.

@@ -17,7 +17,8 @@ const built = ".built"
 // Build returns the release of the commit that ref names: a branch, a tag or a
 // hash; "" = Source.Branch. A commit that is in the archive, and that its
 // manifest still proves, is neither checked out nor built again; one that is
-// damaged there is built anew. out takes the output of git and of the build.
+// damaged there is built anew. out takes the output of git and of the build, and is
+// told of each command, with its arguments, when it starts, and how it ended.
 //
 // A command that fails is a [*ExecError], a path that no release may hold a [*RefusedError].
 func (s *Store) Build(ctx context.Context, ref string, out Out) (deploy.Release, error) {
@@ -80,14 +81,14 @@ func (s *Store) resolve(ctx context.Context, ref string, out Out) (string, error
 		return "", err
 	}
 	if fullHash.MatchString(ref) {
-		if commit, err := s.mirror.find(ctx, ref); commit != "" || err != nil {
+		if commit, err := s.mirror.find(ctx, ref, out); commit != "" || err != nil {
 			return commit, err
 		}
 	}
 	if err := s.mirror.fetch(ctx, s.src.Repo, out); err != nil {
 		return "", err
 	}
-	commit, err := s.mirror.find(ctx, ref)
+	commit, err := s.mirror.find(ctx, ref, out)
 	if err == nil && commit == "" {
 		err = fmt.Errorf("%s is no branch, tag or commit of the repository", ref)
 	}
@@ -103,7 +104,7 @@ func (s *Store) checkout(ctx context.Context, id, commit string, out Out) error 
 		return err
 	}
 	if len(s.src.Build) > 0 {
-		c := command{argv: s.src.Build, dir: s.work(id), env: about(id, commit), out: out}
+		c := command{argv: s.src.Build, dir: s.work(id), env: about(id, commit), out: out, log: out}
 		if err := c.run(ctx); err != nil {
 			return err
 		}

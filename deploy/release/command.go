@@ -32,7 +32,7 @@ type ExecError struct {
 }
 
 // Error says it like make does: "make dist: exit status 2".
-func (e *ExecError) Error() string { return clean(strings.Join(e.Argv, " ")) + ": " + e.Err.Error() }
+func (e *ExecError) Error() string { return Safe(strings.Join(e.Argv, " ")) + ": " + e.Err.Error() }
 
 // Unwrap returns why.
 func (e *ExecError) Unwrap() error { return e.Err }
@@ -44,18 +44,31 @@ type command struct {
 	dir  string
 	env  []string // on top of this process's own, without what belongs to another git repository
 	out  Out      // nil = nobody listens
+	log  Out      // is told of its start and its end; nil = nobody is
 }
 
-// run waits for the process and for all that it left behind in its group: the
-// end of ctx stops the whole group, first with SIGTERM, then with SIGKILL.
+// run runs the process, and tells the log of it.
 func (c command) run(ctx context.Context) error {
 	if c.name == nil {
 		c.name = c.argv
 	}
+	if c.log == nil {
+		return c.process(ctx)
+	}
+	began := time.Now()
+	c.log(Began(c.argv), false)
+	err := c.process(ctx)
+	c.log(Ended(c.name, time.Since(began), err), false)
+	return err
+}
+
+// process waits for the process and for all that it left behind in its group: the
+// end of ctx stops the whole group, first with SIGTERM, then with SIGKILL.
+func (c command) process(ctx context.Context) error {
 	fail := &ExecError{Argv: c.name, Exit: -1}
 	var mu sync.Mutex
-	writer := func(stderr bool) *lines {
-		return &lines{mu: &mu, emit: func(line string) {
+	writer := func(stderr bool) *Lines {
+		return &Lines{mu: &mu, emit: func(line string) {
 			fail.Tail = append(fail.Tail, line)
 			if len(fail.Tail) > tail {
 				fail.Tail = fail.Tail[1:]
@@ -82,8 +95,8 @@ func (c command) run(ctx context.Context) error {
 	if err == nil {
 		err = cmd.Wait()
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // no such group: nothing was left behind
-		stdout.end()
-		stderr.end()
+		stdout.End()
+		stderr.End()
 	}
 	switch {
 	case ctx.Err() != nil:

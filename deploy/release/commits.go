@@ -91,7 +91,7 @@ func (s *Store) newest(ctx context.Context) (string, error) {
 	if err := s.mirror.fetch(ctx, s.src.Repo, nil); err != nil {
 		return "", err
 	}
-	commit, err := s.mirror.find(ctx, s.src.Branch)
+	commit, err := s.mirror.find(ctx, s.src.Branch, nil)
 	if err == nil && commit == "" {
 		err = errors.New("there is no branch " + s.src.Branch)
 	}

@@ -8,10 +8,10 @@ import (
 )
 
 // Committed returns when a commit that was built was made: its committer's date, to
-// the second, which a rebase or a merge renews.
-func (s *Store) Committed(ctx context.Context, commit string) (time.Time, error) {
+// the second, which a rebase or a merge renews. out is told of the command.
+func (s *Store) Committed(ctx context.Context, commit string, out Out) (time.Time, error) {
 	said := ""
-	err := s.mirror.git(ctx, func(line string, stderr bool) {
+	err := s.mirror.ask(ctx, out, func(line string, stderr bool) {
 		if !stderr {
 			said = line
 		}

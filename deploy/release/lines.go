@@ -10,10 +10,12 @@ import (
 // longest is the most bytes of a line that are kept.
 const longest = 4 << 10
 
-// lines is a Writer that hands what is written on as lines, ended by \n, \r\n or
-// \r, safe to show, without the user and password of any URL. What is beyond the
-// longest line is dropped.
-type lines struct {
+// CutMark ends a line of which there was more.
+const CutMark = " …"
+
+// Lines is a Writer that hands what is written on as lines, ended by \n, \r\n or
+// \r, [Safe]. What is beyond the longest line is dropped.
+type Lines struct {
 	mu   *sync.Mutex // held while emit runs: shared by the writers of one command
 	emit func(line string)
 
@@ -22,8 +24,11 @@ type lines struct {
 	cr  bool // the last byte was \r
 }
 
+// NewLines returns one that hands its lines to emit, one call at a time.
+func NewLines(emit func(line string)) *Lines { return &Lines{mu: new(sync.Mutex), emit: emit} }
+
 // Write takes all of p.
-func (l *lines) Write(p []byte) (int, error) {
+func (l *Lines) Write(p []byte) (int, error) {
 	for _, b := range p {
 		switch {
 		case b == '\n' && l.cr:
@@ -40,17 +45,17 @@ func (l *lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// end hands on a last line that has no end.
-func (l *lines) end() {
+// End hands on a last line that has no end.
+func (l *Lines) End() {
 	if len(l.buf) > 0 {
 		l.flush()
 	}
 }
 
-func (l *lines) flush() {
-	line := userinfo.ReplaceAllString(clean(string(l.buf)), "://")
+func (l *Lines) flush() {
+	line := Safe(string(l.buf))
 	if l.cut {
-		line += " …"
+		line += CutMark
 	}
 	l.buf, l.cut = l.buf[:0], false
 	l.mu.Lock()
@@ -58,14 +63,18 @@ func (l *lines) flush() {
 	l.emit(line)
 }
 
+// Safe returns s without the user and password of any URL, without a terminal's
+// control sequences, and with U+FFFD for every byte that is not text: for a
+// terminal, a log and a channel.
+func Safe(s string) string { return userinfo.ReplaceAllString(clean(s), "://") }
+
 // userinfo is what a URL has in front of its host.
-var userinfo = regexp.MustCompile(`://[^/@\s]*@`)
+var userinfo = regexp.MustCompile(`://[^/\s]*@`)
 
-// escape is a terminal's control sequence: colour, mostly.
-var escape = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]`)
+// escape is a terminal's control sequence: colour, mostly; a title, a link, a character set.
+var escape = regexp.MustCompile(`\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]+[0-~]|[0-OQ-WYZ\\\x60-~])`)
 
-// clean returns s without colours, and with U+FFFD for every byte that is not
-// text: safe on a terminal, in a log and in a channel.
+// clean returns s without control sequences, and with U+FFFD for every byte that is not text.
 func clean(s string) string {
 	s = escape.ReplaceAllString(strings.ToValidUTF8(s, "\uFFFD"), "")
 	return strings.Map(func(r rune) rune {

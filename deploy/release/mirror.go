@@ -23,17 +23,23 @@ var (
 // git runs git on the mirror. Errors call it by its verb alone: operands may
 // hold a password.
 func (m mirror) git(ctx context.Context, out Out, verb string, args ...string) error {
-	return m.gitIn(ctx, "", out, verb, args...)
+	return m.in(ctx, "", out, out, verb, args...)
 }
 
-// gitIn is git in the folder dir; "" = this process's own.
-func (m mirror) gitIn(ctx context.Context, dir string, out Out, verb string, args ...string) error {
+// ask is git whose output is for us alone: the log is told of the command.
+func (m mirror) ask(ctx context.Context, log, out Out, verb string, args ...string) error {
+	return m.in(ctx, "", log, out, verb, args...)
+}
+
+// in is git in the folder dir; "" = this process's own.
+func (m mirror) in(ctx context.Context, dir string, log, out Out, verb string, args ...string) error {
 	return command{
 		name: []string{"git", verb},
 		argv: append([]string{"git", verb}, args...),
 		dir:  dir,
 		env:  []string{"GIT_DIR=" + m.dir, "GIT_TERMINAL_PROMPT=0", "LC_ALL=C"},
 		out:  out,
+		log:  log,
 	}.run(ctx)
 }
 
@@ -76,7 +82,7 @@ func (m mirror) fetch(ctx context.Context, repo string, out Out) error {
 		repo = "."
 	}
 	// Branches are kept as a remote's: a build may take the names below refs/heads for itself.
-	return m.gitIn(ctx, dir, out, "fetch", "--quiet", "--force", "--prune", "--no-tags", "--no-write-fetch-head",
+	return m.in(ctx, dir, out, out, "fetch", "--quiet", "--force", "--prune", "--no-tags", "--no-write-fetch-head",
 		"--", repo, "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
 }
 
@@ -109,7 +115,7 @@ func folder(repo string) (string, error) {
 
 // find returns the commit that ref names in the mirror, "" = none. A full hash is
 // always a hash; any other word is a branch before a tag before a short hash.
-func (m mirror) find(ctx context.Context, ref string) (string, error) {
+func (m mirror) find(ctx context.Context, ref string, log Out) (string, error) {
 	var names []string
 	switch {
 	case fullHash.MatchString(ref):
@@ -121,7 +127,7 @@ func (m mirror) find(ctx context.Context, ref string) (string, error) {
 	}
 	for _, name := range names {
 		commit := ""
-		err := m.git(ctx, func(line string, stderr bool) {
+		err := m.ask(ctx, log, func(line string, stderr bool) {
 			if !stderr && fullHash.MatchString(line) {
 				commit = line
 			}

@@ -13,7 +13,8 @@ import (
 // Run runs argv, a test or a check, in the checkout of an archived release, with
 // env on top of this process's environment. A checkout that was pruned is made
 // and built again, and then holds the very tree that is archived, whether or
-// not the build can make it twice. A command that fails is a [*ExecError].
+// not the build can make it twice. A command that fails is a [*ExecError]. out is told of
+// each command, with its arguments, when it starts, and how it ended.
 func (s *Store) Run(ctx context.Context, id string, argv, env []string, out Out) error {
 	if len(argv) == 0 {
 		return errors.New("there is no command to run")
@@ -25,10 +26,11 @@ func (s *Store) Run(ctx context.Context, id string, argv, env []string, out Out)
 	if err := s.ensure(ctx, r, out); err != nil {
 		return fmt.Errorf("check out release %s again: %w", id, err)
 	}
-	return command{argv: argv, dir: s.work(id), env: append(about(id, r.Commit), env...), out: out}.run(ctx)
+	return command{argv: argv, dir: s.work(id), env: append(about(id, r.Commit), env...), out: out, log: out}.run(ctx)
 }
 
-// Exec runs argv in a folder of this machine that is of no release, as Run does.
+// Exec runs argv in a folder of this machine that is of no release, as Run does,
+// and says nothing of its start and its end.
 func Exec(ctx context.Context, argv []string, dir string, env []string, out Out) error {
 	return command{argv: argv, dir: dir, env: env, out: out}.run(ctx)
 }
