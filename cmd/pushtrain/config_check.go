@@ -43,6 +43,7 @@ func check(d *decoder, c *Config) {
 	}
 	checkStacks(d, c.Stacks)
 	checkWeb(d, c.Web)
+	checkTell(d, c.Tell)
 	checkPeople(d, c.People)
 	if c.Audit < 0 && d.ok("audit") {
 		d.problem("audit", "must not be less than 0s, which is never")
@@ -137,6 +138,22 @@ func checkWeb(d *decoder, c WebConfig) {
 		key := fmt.Sprintf("web.names[%d]", i)
 		if !hostForm.MatchString(name) && d.ok(key) {
 			d.problem(key, "%.80q is no name of a host: write it without http:// and without a port", name)
+		}
+	}
+}
+
+func checkTell(d *decoder, c TellConfig) {
+	for i, h := range c.Webhooks {
+		key := fmt.Sprintf("tell.webhooks[%d]", i)
+		if d.need(key+".url", h.URL, "the address that entries are posted to") {
+			checkURL(d, key+".url", h.URL)
+		}
+		d.need(key+".secret_file", h.SecretFile, "a file that holds what signs them")
+	}
+	for key, addr := range map[string]string{"tell.graphite": c.Graphite, "tell.statsd": c.StatsD} {
+		host, port, err := splitHostPort(addr)
+		if addr != "" && (err != nil || host == "" || port == 0) && d.ok(key) {
+			d.problem(key, "%q is not host:port", addr)
 		}
 	}
 }
