@@ -37,7 +37,12 @@ type Config struct {
 	Audit   time.Duration     // how often all hosts read all of what they serve; 0 = never
 	Version string
 	Ready   func() // called once, when the bot is first in the channel; nil = nobody waits
-	Log     zerolog.Logger
+
+	// Entered is told of each new entry of the deploy log when it is on disk. It must
+	// not wait. nil = nobody is told.
+	Entered func(Entry)
+
+	Log zerolog.Logger
 
 	// Trace is told of each record right before it is written to the journal, and
 	// again when it is on disk and nothing of it is done or said yet; the bot waits
@@ -132,6 +137,7 @@ type Bot struct {
 	log      []Entry                            // the deploy log, oldest first; entries are never changed
 	unshelf  []Entry                            // those that are in no volume yet, as they came
 	volumes  int                                // full ones, in the journal's snapshots
+	entered  []Entry                            // since the last commit
 	fresh    bool                               // something happened since the last View
 	readers  []*ask                             // of the deploy log as it grows
 	ctx      context.Context
@@ -364,6 +370,7 @@ func (b *Bot) commit() error {
 		b.unsaved += len(b.recs)
 		b.recs = b.recs[:0]
 	}
+	b.tellEntered()
 	deeds := b.deeds
 	b.deeds = nil
 	b.writeTopic()

@@ -61,7 +61,7 @@ const logMax = 50_000
 // enter writes e into the deploy log. A STUCK rollout that ends at last takes the
 // place of its first entry: views that are out keep the slice that they have.
 func (b *Bot) enter(e Entry) {
-	b.unshelf = append(b.unshelf, e)
+	b.unshelf, b.entered = append(b.unshelf, e), append(b.entered, e)
 	const recent = 200 // entries: so long a rollout is not STUCK
 	for i := len(b.log) - 1; e.Rollout != 0 && i >= max(0, len(b.log)-recent); i-- {
 		if b.log[i].Rollout == e.Rollout {
@@ -76,6 +76,16 @@ func (b *Bot) enter(e Entry) {
 			b.send(a, Reply{Line: e.String(), Data: e})
 		}
 	}
+}
+
+// tellEntered hands on what has come to the deploy log.
+func (b *Bot) tellEntered() {
+	if b.cfg.Entered != nil {
+		for _, e := range b.entered {
+			b.cfg.Entered(e)
+		}
+	}
+	b.entered = nil
 }
 
 // String is e as one line.
@@ -265,6 +275,7 @@ func (b *Bot) loadLog() error {
 		}
 	}
 	b.volumes, b.unshelf = s.Volumes, nil
+	defer func() { b.entered = nil }() // these are no news
 	for rec, err := range b.store.Records(s.Last + 1) {
 		if err != nil {
 			return err

@@ -13,6 +13,7 @@ type Config struct {
 	Stacks   []StackConfig  `yaml:"stacks"` // in order; the first is the default
 	SSH      SSHConfig      `yaml:"ssh"`
 	Web      WebConfig      `yaml:"web"`
+	Tell     TellConfig     `yaml:"tell"`
 	People   []PersonConfig `yaml:"people"`
 	Audit    time.Duration  `yaml:"audit"`     // how often hosts read all of what they serve; 0 = never
 	BuildDir string         `yaml:"build_dir"` // where commits are built; "" = in StateDir
@@ -154,6 +155,19 @@ type UserConfig struct {
 	User    string `yaml:"user"`
 	Nick    string `yaml:"nick"`    // User when not given
 	Account string `yaml:"account"` // User when not given
+}
+
+// TellConfig is who is told of the deploy log as it grows. "" = nobody.
+type TellConfig struct {
+	Webhooks []WebhookConfig `yaml:"webhooks"`
+	Graphite string          `yaml:"graphite"` // host:port, TCP
+	StatsD   string          `yaml:"statsd"`   // host:port, UDP
+}
+
+// WebhookConfig is an address that each entry is posted to.
+type WebhookConfig struct {
+	URL        string `yaml:"url"`         // http or https
+	SecretFile string `yaml:"secret_file"` // signs what is posted. See readSecret
 }
 
 // defaultConfig is what holds for keys that are not given.

@@ -44,6 +44,7 @@ func check(d *decoder, c *Config) {
 	}
 	checkStacks(d, c.Stacks)
 	checkWeb(d, c.Web)
+	checkTell(d, c.Tell)
 	checkPeople(d, c.People)
 	if c.Audit < 0 && d.ok("audit") {
 		d.problem("audit", "must not be less than 0s, which is never")
@@ -192,6 +193,22 @@ func checkAuth(d *decoder, c WebConfig) {
 		whose[u.User] = u.Nick
 		if d.need(at+".user", u.User, "the name that is logged in with") && !nickForm.MatchString(u.Nick) && d.ok(at+".nick") {
 			d.problem(at+".nick", "%.80q is no nick", u.Nick)
+		}
+	}
+}
+
+func checkTell(d *decoder, c TellConfig) {
+	for i, h := range c.Webhooks {
+		key := fmt.Sprintf("tell.webhooks[%d]", i)
+		if d.need(key+".url", h.URL, "the address that entries are posted to") {
+			checkURL(d, key+".url", h.URL)
+		}
+		d.need(key+".secret_file", h.SecretFile, "a file that holds what signs them")
+	}
+	for key, addr := range map[string]string{"tell.graphite": c.Graphite, "tell.statsd": c.StatsD} {
+		host, port, err := splitHostPort(addr)
+		if addr != "" && (err != nil || host == "" || port == 0) && d.ok(key) {
+			d.problem(key, "%q is not host:port", addr)
 		}
 	}
 }

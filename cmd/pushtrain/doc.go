@@ -51,7 +51,8 @@ deploy/release makes releases out of commits, deploy/host is what runs on a host
 deploy/fleet reaches hosts by ssh and rsync, deploy/webserver is what web servers
 there have to be told. bot/store is the journal, bot/irc
 the channel. Package bot ties them: one goroutine applies, commits, then acts and
-speaks. bot/web is the page, which shows what the bot publishes. This package wires
+speaks. bot/web is the page, which shows what the bot publishes; bot/tell passes the
+deploy log on to webhooks. This package wires
 it all to a configuration.
 */
 package main

@@ -33,9 +33,10 @@ var ours = map[string][]string{
 	"bot/irc/irctest":        nil,
 	"bot/watch":              nil,
 	"bot":                    {"bot/irc", "bot/store", "bot/watch", "deploy", "deploy/fleet", "deploy/release", "train"},
+	"bot/tell":               {"bot"},
 	"bot/web":                {"bot", "deploy", "train"},
 	"bot/web/webtest":        nil,
-	"cmd/pushtrain":          {"bot", "bot/irc", "bot/ircd", "bot/store", "bot/watch", "bot/web", "deploy", "deploy/fleet", "deploy/host", "deploy/release", "deploy/webserver", "train", "train/model"},
+	"cmd/pushtrain":          {"bot", "bot/irc", "bot/ircd", "bot/store", "bot/tell", "bot/watch", "bot/web", "deploy", "deploy/fleet", "deploy/host", "deploy/release", "deploy/webserver", "train", "train/model"},
 }
 
 // owners are the packages that may import a module of others.

@@ -19,6 +19,7 @@ import (
 	"pushtrain/bot"
 	"pushtrain/bot/irc"
 	"pushtrain/bot/store"
+	"pushtrain/bot/tell"
 	"pushtrain/bot/web"
 	"pushtrain/deploy/fleet"
 )
@@ -161,6 +162,9 @@ func serveOn(ctx context.Context, cfg Config, log zerolog.Logger, page net.Liste
 	link := irc.New(ircCfg)
 	how := botConfig(cfg, log, ready)
 	how.Secrets = known.hidden(cfg)
+	teller := tell.Start(tellConfig(cfg, known, log))
+	defer teller.Close() // when the bot has said its last
+	how.Entered = teller.Tell
 	b, shut, err := assemble(cfg, link, how)
 	if err != nil {
 		return err

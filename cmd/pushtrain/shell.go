@@ -21,6 +21,7 @@ import (
 
 	"pushtrain/bot"
 	"pushtrain/bot/irc"
+	"pushtrain/bot/tell"
 )
 
 func deployCommand(o *options) *cobra.Command {
@@ -380,6 +381,9 @@ func (o *options) alone(ctx context.Context, cfg Config, req bot.Request, out fu
 		how.Log.Warn().Err(err).Msg("what can't be read is not hidden in the run log either")
 	}
 	how.Secrets = known.hidden(cfg)
+	teller := tell.Start(tellConfig(cfg, known, how.Log))
+	defer teller.Close()
+	how.Entered = teller.Tell
 	b, done, err := assemble(cfg, nobody{}, how)
 	if err != nil {
 		return exitFailed, err

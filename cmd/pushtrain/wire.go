@@ -17,6 +17,7 @@ import (
 
 	"pushtrain/bot"
 	"pushtrain/bot/irc"
+	"pushtrain/bot/tell"
 	"pushtrain/bot/watch"
 	"pushtrain/bot/web"
 	"pushtrain/deploy"
@@ -138,7 +139,10 @@ func authOf(c WebConfig) web.Auth {
 }
 
 // secrets are what the files of secrets hold that a configuration names; "" = it names none.
-type secrets struct{ password, sasl string }
+type secrets struct {
+	password, sasl string
+	webhooks       []string // as configured
+}
 
 // readSecrets reads all of them. Where one can't be read it says so, and has the others.
 func readSecrets(cfg Config) (s secrets, err error) {
@@ -154,12 +158,15 @@ func readSecrets(cfg Config) (s secrets, err error) {
 	}
 	s.password = read("irc.password_file", cfg.IRC.PasswordFile)
 	s.sasl = read("irc.sasl.password_file", cfg.IRC.SASL.PasswordFile)
+	for i, h := range cfg.Tell.Webhooks {
+		s.webhooks = append(s.webhooks, read(fmt.Sprintf("tell.webhooks[%d].secret_file", i), h.SecretFile))
+	}
 	return s, err
 }
 
 // hidden are the secrets of a configuration, those in its addresses too, as the bot hides them.
 func (s secrets) hidden(cfg Config) *bot.Secrets {
-	values := []string{s.password, s.sasl}
+	values := append([]string{s.password, s.sasl}, s.webhooks...)
 	for _, st := range cfg.Stacks {
 		if u, err := url.Parse(st.Source.Repo); err == nil && u.User != nil {
 			password, _ := u.User.Password()
@@ -167,6 +174,17 @@ func (s secrets) hidden(cfg Config) *bot.Secrets {
 		}
 	}
 	return bot.NewSecrets(values...)
+}
+
+// tellConfig is who is told, with the secrets that sign it.
+func tellConfig(cfg Config, s secrets, log zerolog.Logger) tell.Config {
+	c := tell.Config{Graphite: cfg.Tell.Graphite, StatsD: cfg.Tell.StatsD, Errors: stdlog.New(log, "tell: ", 0)}
+	for i, h := range cfg.Tell.Webhooks {
+		if s.webhooks[i] != "" { // it could not be read, as readSecrets has said
+			c.Webhooks = append(c.Webhooks, tell.Webhook{URL: h.URL, Secret: s.webhooks[i]})
+		}
+	}
+	return c
 }
 
 func ircConfig(cfg Config, s secrets, log zerolog.Logger) (irc.Config, error) {
