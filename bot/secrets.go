@@ -128,6 +128,7 @@ func (d discreet) Audit(ctx context.Context, t deploy.Target, rel deploy.Release
 }
 
 func (d discreet) hosts(all []fleet.HostStatus) []fleet.HostStatus {
+	all = slices.Clone(all)
 	for i := range all {
 		all[i].Drift = slices.Clone(all[i].Drift)
 		d.secrets.all(all[i].Drift)
@@ -142,6 +143,7 @@ func (d discreet) Follow(ctx context.Context, t deploy.Target, out func(fleet.Li
 
 func (d discreet) Commits(ctx context.Context, stack, from, to string) ([]release.Commit, error) {
 	all, err := d.Deployer.Commits(ctx, stack, from, to)
+	all = slices.Clone(all)
 	for i := range all {
 		all[i].Subject = d.secrets.star(all[i].Subject)
 	}
