@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -124,8 +125,11 @@ func TestTransferIsTold(t *testing.T) {
 		{tree, []string{"false $ rsync -rlpt .* " + side + "/", `false rsync: exit status 0 after [0-9.]+m?s`}},
 		{tree + "/none", []string{"false $ rsync -rlpt .*", `true rsync: .*No such file or directory.*`, `true rsync error: .*`, `false rsync: exit status 23 after [0-9.]+m?s`}},
 	} {
+		var mu sync.Mutex
 		var got []string
 		err := transfer{host: "web1", tree: c.tree, side: side, stall: time.Second}.run(t.Context(), func(l Line) {
+			mu.Lock()
+			defer mu.Unlock()
 			if l.Text != "" {
 				got = append(got, fmt.Sprint(l.Err, " ", l.Text))
 			}
