@@ -120,7 +120,8 @@ func (w *world) asked(b *bot, x *effect) {
 	t := w.track(b, x.r.ID)
 	switch e := x.e.(type) {
 	case deploy.Flip:
-		back := kept.State == deploy.RollBack
+		// One that was asked for in FLIP and begins when somebody has just said stop is no way back: it is waited for, and undone.
+		back := kept.State == deploy.RollBack && x.r.State != deploy.Flipping
 		root := w.machine(e.Host).roots[x.r.Stack]
 		t.tried[root] = t.tried[root] || !back
 		switch {
@@ -128,7 +129,7 @@ func (w *world) asked(b *bot, x *effect) {
 			w.broken("I5", "bot %d flips %s back, which rollout %d never flipped", b.n, e.Host, x.r.ID)
 		case !t.committed:
 			w.broken("I4", "bot %d flips %s for rollout %d, which has not committed", b.n, e.Host, x.r.ID)
-		case !back && kept.State != deploy.Flipping:
+		case !back && kept.State != deploy.Flipping && kept.State != deploy.RollBack:
 			w.broken("I4", "bot %d flips %s for rollout %d, which is in %s on its disk", b.n, e.Host, x.r.ID, kept.State)
 		case back && e.Release.Digest == x.r.Release.Digest:
 			w.broken("I5", "bot %d flips %s forward in a rollback", b.n, e.Host)
