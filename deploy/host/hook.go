@@ -20,15 +20,10 @@ const (
 // servers reloaded. It runs once more when its answer was lost, and when a bot
 // goes on after a crash.
 func (s *session) hook(ctx context.Context, req Request, resp *Response) error {
-	if err := s.fresh(req.Epoch); err != nil {
+	if err := s.holds(req); err != nil {
 		return err
 	}
-	switch {
-	case s.lock == nil:
-		return refuse(NotLock, "%s without the lock", req.Do)
-	case req.Epoch != s.epoch:
-		return refuse(NotLock, "the lock is held for epoch %d, not %d", s.epoch, req.Epoch)
-	case len(req.Argv) == 0 || req.Argv[0] == "":
+	if len(req.Argv) == 0 || req.Argv[0] == "" {
 		return refuse(Bad, "%s with no command", req.Do)
 	}
 	if err := s.forced.mayRun(req.Argv); err != nil {

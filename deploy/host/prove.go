@@ -60,12 +60,13 @@ func unlike(err error) bool {
 // audit says how a side is not what it should be, whatever stamps and seals say.
 // It changes nothing.
 func (s *session) audit(ctx context.Context, req Request, resp *Response) error {
-	switch {
-	case req.Tree == nil:
+	if req.Tree == nil {
 		return refuse(Bad, "audit without a manifest")
-	case req.Side != deploy.Yin && req.Side != deploy.Yang:
-		return refuse(Bad, "side %q is neither yin nor yang", string(req.Side))
-	case s.root == nil:
+	}
+	if err := checkSide(req.Side); err != nil {
+		return err
+	}
+	if s.root == nil {
 		return refuse(Differs, "%s does not exist", s.path)
 	}
 	dir, err := s.root.OpenRoot(string(req.Side))

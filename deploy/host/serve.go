@@ -241,6 +241,20 @@ func (s *session) doubt(err error) error {
 
 // may reports why a request on a side is not carried out, whatever it asks for.
 func (s *session) may(req Request) error {
+	if err := s.holds(req); err != nil {
+		return err
+	}
+	if err := checkSide(req.Side); err != nil {
+		return err
+	}
+	if req.Seal.Release == "" || len(req.Seal.Digest) != 64 {
+		return refuse(Bad, "%s of no release", req.Do)
+	}
+	return nil
+}
+
+// holds refuses a request of an epoch that the lock is not held for.
+func (s *session) holds(req Request) error {
 	if err := s.fresh(req.Epoch); err != nil {
 		return err
 	}
@@ -249,10 +263,14 @@ func (s *session) may(req Request) error {
 		return refuse(NotLock, "%s without the lock", req.Do)
 	case req.Epoch != s.epoch:
 		return refuse(NotLock, "the lock is held for epoch %d, not %d", s.epoch, req.Epoch)
-	case req.Side != deploy.Yin && req.Side != deploy.Yang:
-		return refuse(Bad, "side %q is neither yin nor yang", string(req.Side))
-	case req.Seal.Release == "" || len(req.Seal.Digest) != 64:
-		return refuse(Bad, "%s of no release", req.Do)
+	}
+	return nil
+}
+
+// checkSide refuses what is no side.
+func checkSide(side deploy.Side) error {
+	if side != deploy.Yin && side != deploy.Yang {
+		return refuse(Bad, "side %q is neither yin nor yang", string(side))
 	}
 	return nil
 }

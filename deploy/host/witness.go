@@ -1,9 +1,6 @@
 package host
 
-import (
-	"os"
-	"regexp"
-)
+import "regexp"
 
 // witnessForm is what a witness of a journal looks like: bot/store makes it.
 var witnessForm = regexp.MustCompile(`^[0-9a-f]{16} [0-9]{1,20}:[0-9a-f]{64}$`)
@@ -15,7 +12,7 @@ func IsWitness(text string) bool { return witnessForm.MatchString(text) }
 // rollout. No link waits for it: one that is lost with the power leaves the one before.
 func (s *session) keepWitness(text string) {
 	if text != "" {
-		_ = s.swap("witness", []byte(text), func(*os.File) error { return nil }) // a disk too full for it stops no flip
+		_ = s.swap("witness", []byte(text), notSynced) // a disk too full for it stops no flip
 	}
 }
 
