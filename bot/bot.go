@@ -185,15 +185,8 @@ func New(cfg Config, st *store.Store, chat Chat, d Deployer) (*Bot, error) {
 // load takes the state from the snapshots.
 func (b *Bot) load() error {
 	for name, v := range map[string]any{"train": &b.train, "deploy": &b.book, "unsaid": &b.outbox.lines} {
-		body, err := b.store.Snapshot(name)
-		if err != nil {
+		if err := b.snapshot(name, v); err != nil {
 			return err
-		}
-		if len(body) == 0 {
-			continue
-		}
-		if err := json.Unmarshal(body, v); err != nil {
-			return fmt.Errorf("read snapshot %s: %w", name, err)
 		}
 	}
 	b.owes = len(b.outbox.lines) > 0
@@ -319,6 +312,23 @@ func (b *Bot) hand(f func()) {
 	}
 }
 
+// call has Run do f and waits for what it answers. Any goroutine may call it while
+// Run runs; its error is ctx's.
+func call[T any](ctx context.Context, b *Bot, f func(answer chan<- T)) (answer T, err error) {
+	out := make(chan T, 1)
+	select {
+	case b.inbox <- later(func() { f(out) }):
+	case <-ctx.Done():
+		return answer, ctx.Err()
+	}
+	select {
+	case answer = <-out:
+		return answer, nil
+	case <-ctx.Done():
+		return answer, ctx.Err()
+	}
+}
+
 // now is the time of the input being applied, or the wall clock's between inputs.
 func (b *Bot) now() time.Time {
 	if !b.at.IsZero() {
@@ -431,6 +441,5 @@ func (b *Bot) same(a, c string) bool { return b.train.Casemap.Same(a, c) }
 
 // isLast reports whether a stage is the last of its stack.
 func (b *Bot) isLast(stack, stage string) bool {
-	s, ok := b.cfg.Rules.Find(stack)
-	return ok && len(s.Stages) > 0 && s.Stages[len(s.Stages)-1].Name == stage
+	return stage != "" && b.lastStage(stack).Stage == stage
 }

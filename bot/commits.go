@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"pushtrain/deploy"
 	"pushtrain/deploy/release"
@@ -191,9 +192,15 @@ func (b *Bot) bringsText(id int, stack string, what brings) string {
 		}
 	}
 	if url := b.cfg.Diffs[stack]; url != "" {
-		text += " " + strings.NewReplacer("{old}", what.from, "{new}", what.commits[0].Hash, "{stack}", stack).Replace(url)
+		text += " " + DiffURL(url, stack, what.from, what.commits[0].Hash)
 	}
 	return text
+}
+
+// DiffURL is where template shows what two commits of a stack differ in: {old}, {new}
+// and {stack} stand in it.
+func DiffURL(template, stack, old, new string) string {
+	return strings.NewReplacer("{old}", old, "{new}", new, "{stack}", stack).Replace(template)
 }
 
 // tellSubjects tells the driver what the commits say of themselves.
@@ -254,7 +261,9 @@ func names(output, file string) bool {
 			if !found {
 				break
 			}
-			if !partOfPath(lastRune(before)) && !partOfPath(firstRune(after)) {
+			last, _ := utf8.DecodeLastRuneInString(before)
+			first, _ := utf8.DecodeRuneInString(after)
+			if !partOfPath(last) && !partOfPath(first) { // no rune at all is part of none
 				return true
 			}
 			rest = after
@@ -266,21 +275,6 @@ func names(output, file string) bool {
 // partOfPath reports whether a path goes on with r: "/" before one does not count.
 func partOfPath(r rune) bool {
 	return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("._-", r)
-}
-
-func lastRune(s string) rune {
-	r := []rune(s[max(0, len(s)-4):])
-	if len(r) == 0 {
-		return ' '
-	}
-	return r[len(r)-1]
-}
-
-func firstRune(s string) rune {
-	for _, r := range s {
-		return r
-	}
-	return ' '
 }
 
 // endOf reads the end of a file; "" when it can't.

@@ -178,12 +178,8 @@ func (b *Bot) entry(r deploy.Rollout, e deploy.Ended) Entry {
 	if len(before) > 0 {
 		out.Old = shipOf(before[0].Release)
 	}
-	for _, t := range b.train.Queue.Trains {
-		if t.ID == r.Train && r.Train != 0 {
-			for _, rider := range t.Riders {
-				out.Riders = append(out.Riders, rider.Nick)
-			}
-		}
+	if r.Train != 0 {
+		out.Riders = b.riders(r.Train)
 	}
 	return out
 }

@@ -23,25 +23,13 @@ type Person struct {
 // journal keeps the name of the login too. An error says that the bot ended, or ctx did.
 // Any goroutine may call it while Run runs.
 func (b *Bot) Press(ctx context.Context, p Person, text string) (refusal string, err error) {
-	out := make(chan string, 1)
-	press := later(func() {
+	return call(ctx, b, func(answer chan<- string) {
 		refusal := ""
 		if err := b.press(p, text); err != nil {
 			refusal = err.Error()
 		}
-		b.deeds = append(b.deeds, func() { out <- refusal })
+		b.deeds = append(b.deeds, func() { answer <- refusal }) // when it is on disk
 	})
-	select {
-	case b.inbox <- press:
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
-	select {
-	case refusal = <-out:
-		return refusal, nil
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
 }
 
 func (b *Bot) press(p Person, text string) error {

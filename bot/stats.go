@@ -19,9 +19,14 @@ var (
 	nickForm   = regexp.MustCompile(`^[^0-9-][^\s:]*$`)
 )
 
+// lastDays asks for so many days of all, today the last.
+func (b *Bot) lastDays(n int) train.Question {
+	return train.Question{To: b.now(), Days: n, Open: b.cfg.Open, Cap: cmp.Or(b.train.Rules.Cap, 8)}
+}
+
 // question reads a period, a stack and a nick among args; 7 days of all by default.
 func (b *Bot) question(args []word) (train.Question, error) {
-	q := train.Question{To: b.now(), Days: 7, Open: b.cfg.Open, Cap: cmp.Or(b.train.Rules.Cap, 8)}
+	q := b.lastDays(7)
 	for _, w := range args {
 		if periodForm.MatchString(strings.ToLower(w.text)) {
 			n, err := strconv.Atoi(strings.TrimSuffix(strings.ToLower(w.text), "d"))

@@ -58,13 +58,9 @@ func (b *Bot) loadTally() error {
 
 // restoreTally takes up what was saved, and returns the record to go on from; 0 = nothing was.
 func (b *Bot) restoreTally() (from uint64, err error) {
-	body, err := b.store.Snapshot(snapshotTally)
-	if err != nil || len(body) == 0 {
-		return 0, err
-	}
 	var s savedTally
-	if err := json.Unmarshal(body, &s); err != nil {
-		return 0, fmt.Errorf("read snapshot %s: %w", snapshotTally, err)
+	if err := b.snapshot(snapshotTally, &s); err != nil || s.Tally == nil {
+		return 0, err
 	}
 	ok, err := b.tally.Restore(s.Tally, func(place int) ([]byte, error) { return b.store.Snapshot(tallyDay(place)) })
 	if err != nil {

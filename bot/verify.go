@@ -1,33 +1,26 @@
 package bot
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"pushtrain/bot/store"
-	"pushtrain/deploy/fleet"
 )
 
 // askVerify follows the journal's links from end to end, beside the bot's other
 // work, and holds it against what the hosts were told of it at their flips.
 func (b *Bot) askVerify(a *ask) {
-	targets := b.targets()
+	var all []*seen
+	for _, t := range b.targets() {
+		all = append(all, &seen{Target: t})
+	}
 	b.deeds = append(b.deeds, func() {
 		b.jobs.Go(func() {
-			said := make([][]fleet.HostStatus, len(targets))
-			short, cancel := context.WithTimeout(b.ctx, lookTime)
-			defer cancel()
-			var asked sync.WaitGroup
-			for i, t := range targets {
-				asked.Go(func() { said[i] = b.deploy.Status(short, t) })
-			}
-			asked.Wait()
+			b.askHosts(look{}, all)
 			var kept []store.Head
 			var lines []string
-			for i, t := range targets {
-				for _, h := range said[i] {
+			for _, t := range all {
+				for _, h := range t.hosts {
 					head, ours := b.store.ReadWitness(h.Witness)
 					switch {
 					case h.Err != nil:

@@ -195,21 +195,11 @@ func (b *Bot) RunLog(id uint64) (*os.File, error) {
 
 // Stats sums up the last days of a stack, or with "" of all. Any goroutine may call it while Run runs.
 func (b *Bot) Stats(ctx context.Context, days int, stack string) (train.Stats, error) {
-	out := make(chan train.Stats, 1)
-	select {
-	case b.inbox <- later(func() {
-		q := train.Question{To: b.now(), Days: days, Stack: stack, Open: b.cfg.Open, Cap: b.train.Rules.Cap}
-		out <- b.tally.Stats(q)
-	}):
-	case <-ctx.Done():
-		return train.Stats{}, ctx.Err()
-	}
-	select {
-	case s := <-out:
-		return s, nil
-	case <-ctx.Done():
-		return train.Stats{}, ctx.Err()
-	}
+	return call(ctx, b, func(answer chan<- train.Stats) {
+		q := b.lastDays(days)
+		q.Stack = stack
+		answer <- b.tally.Stats(q)
+	})
 }
 
 // publish makes the state visible to those who look.
@@ -284,9 +274,12 @@ func (b *Bot) nextStage(t train.Train) string {
 
 func (b *Bot) viewStack(st train.Stack) ViewStack {
 	v := ViewStack{Name: st.Name, Aliases: slices.Clone(st.Aliases)}
-	for _, c := range b.brings[st.Name].commits {
+	brings := b.brings[st.Name]
+	if len(brings.commits) > 0 {
+		v.From = brings.from
+	}
+	for _, c := range brings.commits {
 		by, _ := b.author(c)
-		v.From = b.brings[st.Name].from
 		v.Commits = append(v.Commits, ViewCommit{c.Hash, by, c.Subject})
 	}
 	comes := Ship{} // to the stage that is next

@@ -2,6 +2,7 @@ package bot
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -193,7 +194,7 @@ func (b *Bot) changed(stack, line string) []string {
 	for _, c := range b.brings[stack].commits {
 		for _, f := range c.Files {
 			if nick, known := b.author(c); known && names(line, f) {
-				if !b.holds(who, nick) {
+				if !slices.ContainsFunc(who, func(n string) bool { return b.same(n, nick) }) {
 					who = append(who, nick)
 				}
 				break
@@ -201,16 +202,6 @@ func (b *Bot) changed(stack, line string) []string {
 		}
 	}
 	return who
-}
-
-// holds reports whether a nick is among others.
-func (b *Bot) holds(nicks []string, nick string) bool {
-	for _, n := range nicks {
-		if b.same(n, nick) {
-			return true
-		}
-	}
-	return false
 }
 
 // clip cuts a text to what a channel has room for.

@@ -119,7 +119,7 @@ func (s *Server) diff(stack string, old, new bot.Ship) string {
 		}
 		return r.Release
 	}
-	return strings.NewReplacer("{old}", name(old), "{new}", name(new), "{stack}", stack).Replace(t)
+	return bot.DiffURL(t, stack, name(old), name(new))
 }
 
 // brings leads to all that a stack's commits change; "" = nowhere.
