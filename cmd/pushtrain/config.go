@@ -1,6 +1,9 @@
 package main
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Config is the configuration file. config.example.yaml beside go.mod says what each
 // key means, with its unit and its default; the two are held together by a test.
@@ -55,6 +58,15 @@ type TrainConfig struct {
 type PersonConfig struct {
 	Nick      string   `yaml:"nick"`
 	CommitsAs []string `yaml:"commits_as"` // authors' names and addresses
+}
+
+// authors are what the person commits as, as commits are looked up by.
+func (p PersonConfig) authors() []string {
+	var all []string
+	for _, a := range p.CommitsAs {
+		all = append(all, strings.ToLower(strings.TrimSpace(a)))
+	}
+	return all
 }
 
 // StackConfig is a thing that is deployed on its own.

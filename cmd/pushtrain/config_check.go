@@ -68,8 +68,8 @@ func checkPeople(d *decoder, people []PersonConfig) {
 		if len(p.CommitsAs) == 0 && d.ok(key+".commits_as") {
 			d.problem(key+".commits_as", "is missing: the names or addresses that %s commits under", p.Nick)
 		}
-		for j, author := range p.CommitsAs {
-			author, at := strings.ToLower(strings.TrimSpace(author)), fmt.Sprintf("%s.commits_as[%d]", key, j)
+		for j, author := range p.authors() {
+			at := fmt.Sprintf("%s.commits_as[%d]", key, j)
 			switch other, taken := whose[author]; {
 			case author == "":
 				d.problem(at, "is empty")

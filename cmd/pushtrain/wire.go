@@ -63,8 +63,8 @@ func botConfig(cfg Config, log zerolog.Logger, ready func()) bot.Config {
 		}
 	}
 	for _, p := range cfg.People {
-		for _, author := range p.CommitsAs {
-			c.People[strings.ToLower(strings.TrimSpace(author))] = p.Nick
+		for _, author := range p.authors() {
+			c.People[author] = p.Nick
 		}
 	}
 	for _, s := range cfg.Stacks {
