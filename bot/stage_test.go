@@ -184,6 +184,7 @@ func (s *stage) do(line string) error {
 		s.fleet.mu.Lock()
 		out := s.fleet.logs[deploy.Target{Stack: m[1], Stage: m[2]}]
 		s.fleet.mu.Unlock()
+		synctest.Wait() // the bot has looked at this moment already: it sees all of the lines, or none
 		for range n {
 			out(fleet.Line{Host: m[4], Text: m[5]})
 		}
