@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -236,6 +237,9 @@ func signalTo(t *testing.T, p *os.Process, s os.Signal) {
 // before its flip, and the next one finds all in order.
 func TestInterruptAlone(t *testing.T) {
 	t.Parallel()
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP) // or the tests' own nohup(1) would be the shells' too
+	defer signal.Stop(heard)
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(s.String(), func(t *testing.T) {
 			r := newLocalRig(t)

@@ -45,6 +45,7 @@ func (s *session) prepare(ctx context.Context, req Request, resp *Response) erro
 		return err
 	}
 	resp.Fill = s.filling != nil
+	s.vigil.end(req.Side) // all that is written now would be told
 	if err := s.remove(sealName(req.Side)); err != nil {
 		return err
 	}

@@ -93,6 +93,9 @@ func TestSealTrustsStamps(t *testing.T) {
 	rec.stamps[0] = release.StampOf(info, rec.tree.Entries[0].Sum)
 	put(t, root, map[string]string{state + "/yin.stamps": string(rec.pack())})
 	p.must(seal(deploy.Yin, one))
+	p.hangUp() // or nothing was done in the side since
+	p = dial(t, root)
+	p.must(Request{Do: Lock})
 	put(t, root, map[string]string{state + "/yin.stamps": "torn"})
 	p.refused(seal(deploy.Yin, one), Differs, "a: content differs")
 }

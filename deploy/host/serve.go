@@ -96,6 +96,7 @@ type session struct {
 	epoch uint64   // what the lock is held for
 
 	recalled map[deploy.Side]recalled // records that were read or written before
+	vigil    vigil
 
 	filling *filling  // nil = no side is known well enough
 	n       uint64    // the request that is under way
@@ -104,6 +105,7 @@ type session struct {
 
 func (s *session) close() {
 	s.unlock()
+	s.vigil.close()
 	if s.root != nil {
 		s.root.Close()
 	}
