@@ -218,9 +218,13 @@ func (d deed) flip(ctx context.Context, e deploy.Flip) (deploy.Event, error) {
 		req = host.Request{Do: host.Status} // it served the release when it was fenced: it still must
 	}
 	began := time.Now()
+	moment := d.f.flips.next(len(d.r.Hosts))
 	once := func(limit time.Duration) error {
 		ctx, cancel := d.f.until(ctx, limit)
 		defer cancel()
+		if req.Do == host.Flip {
+			req.In = max(0, time.Until(moment))
+		}
 		resp, err := d.l.ask(ctx, d.lock, req)
 		if now := resp.Standing; err == nil && (now.Live != e.Side || now.Sides[e.Side].Digest != e.Release.Digest) {
 			err = fmt.Errorf("it does not serve release %s from %s", e.Release.ID, e.Side)

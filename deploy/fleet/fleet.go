@@ -39,6 +39,7 @@ type Fleet struct {
 	ssh     *ssh
 	slots   chan struct{} // one for each host that may be filled at once
 	retries int           // Config's
+	flips   moment
 
 	witness func() string // Config.Witness; never nil
 

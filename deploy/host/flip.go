@@ -1,14 +1,23 @@
 package host
 
 import (
+	"context"
 	"errors"
 	"io/fs"
+	"time"
 
 	"pushtrain/deploy"
 )
 
+// flipAhead is how long before its moment a flip may be asked for at most.
+const flipAhead = time.Second
+
 // flip moves the link from From to Side: one rename(2) is all that live traffic sees.
-func (s *session) flip(req Request, resp *Response) error {
+// All that can be done before is done when its moment comes.
+func (s *session) flip(ctx context.Context, req Request, resp *Response) error {
+	if req.In < 0 || req.In > flipAhead {
+		return refuse(Bad, "flip in %v", req.In)
+	}
 	if req.From == req.Side || req.From != "" && req.From != req.Side.Other() {
 		return refuse(Bad, "flip from %q to %q", string(req.From), string(req.Side))
 	}
@@ -17,7 +26,7 @@ func (s *session) flip(req Request, resp *Response) error {
 		return err
 	}
 	if st.Live != req.Side && st.Live != req.From {
-		return refuse(Moved, "%s/current is on %s, not on %s", s.path, orNothing(st.Live), orNothing(req.From))
+		return s.moved(st.Live, req.From)
 	}
 	if have := st.Sides[req.Side]; have.Release != req.Seal.Release || have.Digest != req.Seal.Digest {
 		return refuse(Unsealed, "%s/%s is not sealed with release %s", s.path, req.Side, req.Seal.Release)
@@ -32,6 +41,18 @@ func (s *session) flip(req Request, resp *Response) error {
 	if err := s.root.Symlink(string(req.Side), next); err != nil {
 		return err
 	}
+	if req.In > 0 {
+		select {
+		case <-time.After(time.Until(s.said.Add(req.In))):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if live, err := s.live(); err != nil {
+			return err
+		} else if live != req.From {
+			return s.moved(live, req.From)
+		}
+	}
 	if err := s.root.Rename(next, current); err != nil {
 		return err
 	}
@@ -45,6 +66,11 @@ func (s *session) flip(req Request, resp *Response) error {
 		err = refuse(Moved, "%s/current was moved by somebody else at this very moment, to %s", s.path, orNothing(live))
 	}
 	return err
+}
+
+// moved is the refusal of a flip from a side that is not live.
+func (s *session) moved(live, from deploy.Side) error {
+	return refuse(Moved, "%s/current is on %s, not on %s", s.path, orNothing(live), orNothing(from))
 }
 
 // orNothing names a side for people.

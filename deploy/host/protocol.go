@@ -7,7 +7,7 @@ import (
 )
 
 // Version is the protocol's. A session whose Hello does not answer it is not used.
-const Version = 2
+const Version = 3
 
 // Request is one line of JSON to `pushtrain host`, and Blob bytes behind it.
 // Exactly one Response with the same N comes back for each, in order; before it
@@ -22,6 +22,7 @@ type Request struct {
 	Prove   bool             `json:",omitempty"` // Lock: a live side with a file that was changed since it was sealed is sealed no more; the other one is looked at by Seal
 	Side    deploy.Side      `json:",omitempty"` // Prepare, Seal, Flip, Audit: the side to fill, seal, flip to, read; Before, After: the one that was filled, that is live
 	From    deploy.Side      `json:",omitempty"` // Flip: the side that must be live now; "" = there is no link yet
+	In      time.Duration    `json:",omitempty"` // Flip: when the link is to be moved, from when the request is heard, at most a second; so that all hosts flip at one moment
 	Seal    deploy.Seal      `json:",omitzero"`  // Prepare: what is coming; Seal: what it must be; Flip, Before: what it must be sealed with
 	Drain   time.Duration    `json:",omitempty"` // Hello: how long a side may have readers after it was left
 	Tree    *deploy.Manifest `json:",omitempty"` // Seal, Audit: the manifest that the side must equal; Seal: nil = the one that Fill brought

@@ -213,7 +213,7 @@ func (s *session) do(ctx context.Context, req Request, body io.Reader, resp *Res
 	case Seal:
 		return s.seal(ctx, req, resp)
 	default:
-		return s.flip(req, resp)
+		return s.flip(ctx, req, resp)
 	}
 }
 
