@@ -207,8 +207,7 @@ stacks:
 
 	theirs := readExecs(t, there)
 	t.Logf("on the host: %q", theirs.programs())
-	fixed := regexp.MustCompile(`^(exec "\$HOME/\.cache/pushtrain/pushtrain-[0-9a-f]{12}" host --session --root '/srv/web'` +
-		`|exec sh -c 'kind=\$\(uname -sm\)\n[^']*'|kind=\$\(uname -sm\)\n[^']*|rsync --server [-A-Za-z0-9.= ]*( \. /srv/web/(yin|yang)/)?)$`)
+	fixed := regexp.MustCompile(`^(exec sh -c 'p="\$HOME/[^']*' sh pushtrain-[0-9a-f]{12} [0-9]+ '/srv/web'|p="\$HOME/[^']* sh pushtrain-[0-9a-f]{12} [0-9]+ /srv/web|rsync --server [-A-Za-z0-9.= ]*( \. /srv/web/(yin|yang)/)?)$`)
 	shells := 0
 	for _, words := range theirs {
 		for _, w := range words {
@@ -219,7 +218,7 @@ stacks:
 	}
 	for _, words := range theirs.shells() {
 		shells++
-		if len(words) != 4 || words[2] != "-c" || !fixed.MatchString(words[3]) {
+		if len(words) < 4 || words[2] != "-c" || !fixed.MatchString(strings.Join(words[3:], " ")) {
 			t.Errorf("on the host a shell was given %q", words)
 		}
 	}

@@ -217,7 +217,7 @@ func TestEpochOutOfReach(t *testing.T) {
 		}
 		l.s = scripted(func(in io.Reader, out io.Writer) {
 			_, _ = in.Read(make([]byte, 64<<10))
-			fmt.Fprintf(out, `{"N":1,"Version":2,"Rsync":"3.2.7","Standing":{"Epoch":%d}}`+"\n", epoch)
+			fmt.Fprintf(out, `{"N":1,"Version":%d,"Rsync":"3.2.7","Standing":{"Epoch":%d}}`+"\n", host.Version, epoch)
 			_, _ = io.Copy(io.Discard, in)
 		})
 		standing, _, err := l.fence(t.Context(), lock{epoch: 7}, t.Logf)

@@ -12,6 +12,7 @@ import (
 
 	"pushtrain/deploy"
 	"pushtrain/deploy/fleet/fleettest"
+	"pushtrain/deploy/host"
 )
 
 // TestForced ships to a host whose key can do nothing but that: its forced command
@@ -93,9 +94,9 @@ func TestForced(t *testing.T) {
 		t.Error(err)
 	}
 
-	h.Admit("host-1", `restrict,command="read x; echo '{\"N\":1,\"Version\":1}'; read x"`)
+	h.Admit("host-1", `restrict,command="echo ready; read x; echo '{\"N\":1,\"Version\":1}'; read x"`)
 	r.fleet = r.open(t.TempDir(), "/srv/web", h.Config)
-	r.ship(deploy.Aborted, "speaks protocol 1, and this one 2: install this version there")
+	r.ship(deploy.Aborted, "speaks protocol 1, and this one 3: install this version there")
 }
 
 // refusals asks host-1 for everything that the key of a bot must not open.
@@ -121,8 +122,8 @@ func refusals(t *testing.T, h *fleettest.Hosts, fill string) {
 	}{
 		"shell":            {ssh(), "refused: this key opens no shell"},
 		"command":          {ssh("id"), "not id"},
-		"another root":     {ssh(`exec "$HOME/.cache/pushtrain/pushtrain-0123456789ab" host --session --root '/srv/other'`), "refused: root /srv/other is none of this key's"},
-		"session and more": {ssh(`exec "$HOME/.cache/pushtrain/pushtrain-0123456789ab" host --session --root '/srv/web'; id`), "refused: "},
+		"another root":     {ssh(host.SessionCommand("pushtrain-0123456789ab", 1, "/srv/other")), "refused: root /srv/other is none of this key's"},
+		"session and more": {ssh(host.SessionCommand("pushtrain-0123456789ab", 1, "/srv/web") + "; id"), "refused: "},
 		"other verb":       {ssh("pushtrain status"), "not pushtrain status"},
 		"sftp":             {[]string{"sftp", "-F", h.Config, "-b", "/dev/null", "host-1"}, ""},
 		"scp":              {[]string{"scp", "-F", h.Config, file, "host-1:/srv/web/yin/file"}, ""},

@@ -209,21 +209,12 @@ func (l *link) dial(ctx context.Context) (host.Response, error) {
 	case <-ctx.Done():
 		return host.Response{}, context.Cause(ctx)
 	}
-	var err error
-	if l.s, err = l.ssh.dial(ctx, l.addr, l.root); err != nil {
+	s, err := l.ssh.dial(ctx, l.addr, l.root)
+	if err != nil {
 		return host.Response{}, err
 	}
-	resp, err := l.hello(ctx)
-	if err != nil && missing(err) {
-		if err := l.ssh.install(ctx, l.addr); err != nil {
-			return host.Response{}, err
-		}
-		if l.s, err = l.ssh.dial(ctx, l.addr, l.root); err != nil {
-			return host.Response{}, err
-		}
-		return l.hello(ctx)
-	}
-	return resp, err
+	l.s = s
+	return l.hello(ctx)
 }
 
 func (l *link) hello(ctx context.Context) (host.Response, error) {
@@ -299,7 +290,7 @@ func (l *link) odd() string {
 	if l.helper == "" {
 		return ""
 	}
-	if _, ours, err := l.ssh.helper(); err != nil || ours == l.helper {
+	if ours, err := l.ssh.helper(); err != nil || ours.name == l.helper {
 		return ""
 	}
 	return l.helper

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+
+	"pushtrain/deploy/host"
 )
 
 // This file says in one line what went wrong, and what to do, where ssh and
@@ -20,6 +22,10 @@ type sshError struct {
 func (e *sshError) Error() string {
 	has := func(s string) bool { return strings.Contains(e.said, s) }
 	switch {
+	case e.exit == host.Unplaced:
+		return "pushtrain can't be put there: " + last(e.said)
+	case e.exit == 126 || e.exit == 127:
+		return "pushtrain can't be run there: " + last(e.said)
 	case has("REMOTE HOST IDENTIFICATION HAS CHANGED"), has("does not match the one recorded"):
 		return "its host key has changed: it was reinstalled, or something else answers for it; compare, then ssh-keygen -R " + e.addr
 	case has("REVOKED HOST KEY"):
@@ -34,8 +40,6 @@ func (e *sshError) Error() string {
 		return "unreachable: connection refused; is sshd running there?"
 	case has("timed out"), has("Timeout, server"), has("No route to host"), has("Network is unreachable"):
 		return "unreachable: " + last(e.said)
-	case e.exit == 126 || e.exit == 127:
-		return "pushtrain can't be run there: " + last(e.said)
 	case e.said != "":
 		return "the session was lost: " + last(e.said)
 	}

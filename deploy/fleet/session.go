@@ -67,19 +67,35 @@ func (s *session) call(ctx context.Context, req host.Request, stall time.Duratio
 	}
 	resp, err := s.exchange(ctx, req, body, alive)
 	if err != nil {
-		if !errors.Is(err, errEnded) {
-			s.kill()
-		}
-		why := s.end()
-		switch {
-		case ctx.Err() != nil:
-			err = context.Cause(ctx)
-		case why != nil && errors.Is(err, errEnded):
-			err = why
-		}
-		return host.Response{}, lostError{err}
+		return host.Response{}, s.lost(ctx, err)
 	}
 	return resp, nil
+}
+
+// within does a part of the session's beginning, for at most d; late is said when it takes longer.
+func (s *session) within(ctx context.Context, d time.Duration, late error, do func() error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, d, late)
+	defer cancel()
+	defer context.AfterFunc(ctx, s.kill)()
+	if err := do(); err != nil {
+		return s.lost(ctx, err)
+	}
+	return nil
+}
+
+// lost ends the session, which is of no use since err or the end of ctx, and says why.
+func (s *session) lost(ctx context.Context, err error) lostError {
+	if !errors.Is(err, errEnded) {
+		s.kill()
+	}
+	why := s.end()
+	switch {
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case why != nil && errors.Is(err, errEnded):
+		err = why
+	}
+	return lostError{err}
 }
 
 func (s *session) exchange(ctx context.Context, req host.Request, body func(io.Writer) error, alive func()) (host.Response, error) {
@@ -116,20 +132,36 @@ func (s *session) exchange(ctx context.Context, req host.Request, body func(io.W
 
 // answer reads the next line, which is to answer request n.
 func (s *session) answer(n uint64) (host.Response, error) {
-	if !s.out.Scan() {
-		if err := s.out.Err(); errors.Is(err, bufio.ErrTooLong) {
-			return host.Response{}, fmt.Errorf("it answered with more than %d bytes", answerMax)
-		}
-		return host.Response{}, errEnded
+	line, err := s.line()
+	if err != nil {
+		return host.Response{}, err
 	}
 	var resp host.Response
-	if err := json.Unmarshal(s.out.Bytes(), &resp); err != nil {
-		return host.Response{}, fmt.Errorf("it says %.60q: the login shell there must print nothing of its own", s.out.Bytes())
+	if err := json.Unmarshal(line, &resp); err != nil {
+		return host.Response{}, oddError(line)
 	}
 	if resp.N != n {
 		return host.Response{}, fmt.Errorf("it answered request %d when %d was asked", resp.N, n)
 	}
 	return resp, nil
+}
+
+// line reads the next line; it is good until the one behind it.
+func (s *session) line() ([]byte, error) {
+	if s.out.Scan() {
+		return s.out.Bytes(), nil
+	}
+	if err := s.out.Err(); errors.Is(err, bufio.ErrTooLong) {
+		return nil, fmt.Errorf("it answered with more than %d bytes", answerMax)
+	}
+	return nil, errEnded
+}
+
+// oddError is a line that no session says.
+type oddError string
+
+func (e oddError) Error() string {
+	return fmt.Sprintf("it says %.60q: the login shell there must print nothing of its own", string(e))
 }
 
 // lively writes in pieces, and calls alive when one was taken.

@@ -1,10 +1,9 @@
 package fleet
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,7 +25,7 @@ type ssh struct {
 	lean   bool
 	dir    string        // holds the control sockets; nobody else may look into it
 	seq    atomic.Uint64 // names them
-	helper func() (path, name string, err error)
+	helper func() (helper, error)
 	usual  func() (map[string]string, error)
 	logins chan struct{} // one for each host that is being logged in to
 }
@@ -39,7 +38,7 @@ const loginMax = 32
 // bytes, of which ssh wants 17 for a name of its own.
 const socketMax = 64
 
-func newSSH(config string, lean bool, helper string) (*ssh, error) {
+func newSSH(config string, lean bool, program string) (*ssh, error) {
 	parent := os.TempDir()
 	if len(parent) > socketMax-16 {
 		parent = "/tmp"
@@ -49,27 +48,36 @@ func newSSH(config string, lean bool, helper string) (*ssh, error) {
 		return nil, fmt.Errorf("make a folder for ssh's sockets: %w", err)
 	}
 	c := &ssh{config: config, lean: lean, dir: dir, usual: sync.OnceValues(usual), logins: make(chan struct{}, loginMax)}
-	var once sync.Once
-	var path, name string
-	var fail error
-	c.helper = func() (string, string, error) {
-		once.Do(func() { path, name, fail = identify(helper) })
-		return path, name, fail
-	}
+	c.helper = sync.OnceValues(func() (helper, error) { return identify(program) })
 	return c, nil
 }
 
-// identify returns the helper binary, and its name on hosts, which says what is in it.
-func identify(helper string) (path, name string, err error) {
-	if helper == "" {
-		if helper, err = os.Executable(); err != nil {
-			return "", "", fmt.Errorf("find the program that is put on hosts: %w", err)
+// helper is the program that is put on hosts.
+type helper struct {
+	path string
+	name string // on hosts; it says what is in it
+	size int64
+}
+
+// identify returns the helper that a program is; "" = this one.
+func identify(program string) (h helper, err error) {
+	h.path = program
+	if h.path == "" {
+		if h.path, err = os.Executable(); err != nil {
+			return helper{}, fmt.Errorf("find the program that is put on hosts: %w", err)
 		}
 	}
-	if name, err = host.HelperName(helper); err != nil {
-		return "", "", fmt.Errorf("read the program that is put on hosts: %w", err)
+	h.name, err = host.HelperName(h.path)
+	if err == nil {
+		var info os.FileInfo
+		if info, err = os.Stat(h.path); err == nil {
+			h.size = info.Size()
+		}
 	}
-	return helper, name, nil
+	if err != nil {
+		return helper{}, fmt.Errorf("read the program that is put on hosts: %w", err)
+	}
+	return h, nil
 }
 
 // args are the options of every ssh. What the user's own configuration says of
@@ -90,18 +98,18 @@ func (c *ssh) args(more ...string) []string {
 	return args
 }
 
-// dial starts the helper on a host. Whether it runs, its first answer tells.
+// dial starts the helper on a host.
 func (c *ssh) dial(ctx context.Context, addr, root string) (*session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	_, name, err := c.helper()
+	h, err := c.helper()
 	if err != nil {
 		return nil, err
 	}
 	control := filepath.Join(c.dir, strconv.FormatUint(c.seq.Add(1), 36))
 	// root is fit for it: see Host.link.
-	args := append(c.args(append(c.prefer(ctx, addr), "ControlMaster=yes", "ControlPath="+control)...), "--", addr, host.SessionCommand(name, root))
+	args := append(c.args(append(c.prefer(ctx, addr), "ControlMaster=yes", "ControlPath="+control)...), "--", addr, host.SessionCommand(h.name, h.size, root))
 
 	life, kill := context.WithCancel(context.Background())
 	cmd := process(life, "ssh", args...)
@@ -137,45 +145,55 @@ func (c *ssh) dial(ctx context.Context, addr, root string) (*session, error) {
 	}
 	s := newSession(in, out, kill, wait)
 	s.control = control
+	if err := c.begin(ctx, s, h); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
-// install puts the helper on a host of this machine's kind.
-func (c *ssh) install(ctx context.Context, addr string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, installTime, fmt.Errorf("copying pushtrain there took more than %s", installTime))
-	defer cancel()
-	path, name, err := c.helper()
+// begin waits for the host's word that the helper answers. Where it is not there,
+// it is put there.
+func (c *ssh) begin(ctx context.Context, s *session, h helper) error {
+	var word string
+	hear := func() error {
+		line, err := s.line()
+		word = string(line)
+		return err
+	}
+	err := s.within(ctx, fenceTime, lateError(fenceTime), hear)
+	if kind, absent := strings.CutPrefix(word, host.Absent); err == nil && absent {
+		late := fmt.Errorf("copying pushtrain there took more than %s", installTime)
+		err = s.within(ctx, installTime, late, func() error {
+			if err := h.send(s.in, kind); err != nil {
+				return err
+			}
+			return hear()
+		})
+	}
+	if err == nil && word != host.Ready {
+		err = s.lost(ctx, oddError(word))
+	}
+	return err
+}
+
+// send sends the helper to a host of this kind, as uname(1) says it, if it runs there.
+func (h helper) send(to io.Writer, kind string) error {
+	ours, err := machine()
 	if err != nil {
 		return err
 	}
-	f, err := os.Open(path)
+	if kind != ours {
+		return fmt.Errorf("it is %s, and this pushtrain is for %s", oneLine(kind), ours)
+	}
+	f, err := os.Open(h.path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	kind, err := machine()
-	if err != nil {
-		return err
+	if _, err := io.Copy(to, f); err != nil {
+		return errEnded
 	}
-	script := fmt.Sprintf(`exec sh -c 'kind=$(uname -sm)
-if [ "$kind" != "%[1]s" ]; then echo "it is $kind, and this pushtrain is for %[1]s" >&2; exit 3; fi
-umask 077 && cd && mkdir -p .cache/pushtrain && cd .cache/pushtrain || exit 4
-t=.new-$$ && cat >$t && chmod 700 $t && mv -f $t %[2]s || { rm -f $t; exit 4; }'`, kind, name)
-	cmd := process(ctx, "ssh", append(c.args(append(c.prefer(ctx, addr), "ControlMaster=no", "ControlPath=none")...), "--", addr, script)...)
-	var stderr tail
-	cmd.Stdin, cmd.Stderr = f, &stderr
-	err = cmd.Run()
-	switch {
-	case err == nil, errors.Is(err, exec.ErrWaitDelay): // it was well done, and this machine is slow to see that nothing was said
-		return nil
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	}
-	e := &sshError{addr: addr, exit: cmd.ProcessState.ExitCode(), said: stderr.String()}
-	if e.exit == 255 {
-		return e
-	}
-	return fmt.Errorf("can't put pushtrain there: %s", cmp.Or(last(e.said), err.Error()))
+	return nil
 }
 
 // machine says what uname -sm says here.
@@ -203,15 +221,4 @@ func process(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.WaitDelay = time.Second
 	return cmd
-}
-
-// missing reports whether a session ended before its first answer because the
-// helper is not there, can't be run, or is not whole: a login shell runs an empty
-// file well, and of half a program that the kernel kills ssh says 255 and no word.
-func missing(err error) bool {
-	var e *sshError
-	if !errors.As(err, &e) {
-		return errors.Is(err, errEnded)
-	}
-	return e.exit == 126 || e.exit == 127 || e.exit == 255 && e.said == ""
 }

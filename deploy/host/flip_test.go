@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"pushtrain/deploy"
 )
@@ -53,6 +54,39 @@ func TestFlipIsCompareAndSwap(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.refused(flip(deploy.Yang, deploy.Yin, one), Unsealed, "")
+}
+
+// All is ready when the moment of a flip comes, and the link moves then; not if
+// somebody else has moved it meanwhile.
+func TestFlipAtItsMoment(t *testing.T) {
+	root, p, one, two := both(t)
+	at := func(in time.Duration, from, to deploy.Side, tr tree) Request {
+		req := flip(from, to, tr)
+		req.In = in
+		return req
+	}
+	p.refused(at(-1, deploy.Yin, deploy.Yang, two), Bad, "flip in -1ns")
+	p.refused(at(flipAhead+1, deploy.Yin, deploy.Yang, two), Bad, "flip in 1.000000001s")
+	const soon = 40 * time.Millisecond
+	began := time.Now()
+	p.must(at(soon, deploy.Yin, deploy.Yang, two))
+	if took := time.Since(began); took < soon || link(t, root) != "yang" {
+		t.Errorf("after %v it is on %s", took, link(t, root))
+	}
+	moved := make(chan error, 1)
+	go func() {
+		for began := time.Now(); time.Since(began) < flipAhead; { // till it is about to flip
+			if _, err := os.Lstat(filepath.Join(root, next)); err == nil {
+				moved <- errors.Join(os.Remove(filepath.Join(root, current)), os.Symlink("yin", filepath.Join(root, current)))
+				return
+			}
+		}
+		moved <- errors.New("it never was about to flip")
+	}()
+	p.refused(at(flipAhead, deploy.Yang, deploy.Yin, one), Moved, "current is on yin, not on yang")
+	if err := <-moved; err != nil {
+		t.Error(err)
+	}
 }
 
 func TestLinkThatSomebodyMoved(t *testing.T) {

@@ -27,15 +27,32 @@ type Call struct {
 	Hooks   []string // by a forced command: what may be run before and after a flip, each an argv with single spaces between
 }
 
+// What a session begins with, a line each: the helper answers now; or it is not there,
+// and behind the word stands what uname(1) says there. Its bytes are waited for then.
+const (
+	Ready  = "ready"
+	Absent = "absent "
+)
+
+// Unplaced is the exit status of a host where the helper could not be put.
+const Unplaced = 4
+
+// opening is what the login shell has sh(1) do, about the helper's name, its size in bytes
+// and the root. Where the helper is not whole, what comes next on stdin takes its place.
+// It has no quote, backslash, line's end or exclamation mark: login shells differ there.
+const opening = `p="$HOME/.cache/pushtrain"; h="$p/$1"; test -x "$h" && test "$(wc -c <"$h")" -eq "$2" || ` +
+	`( echo "` + Absent + `$(uname -sm)"; umask 077; t="$p/.new-$$"; mkdir -p "$p" && head -c "$2" >"$t" && test "$(wc -c <"$t")" -eq "$2" && ` +
+	`chmod 700 "$t" && mv -f "$t" "$h" || { rm -f "$t"; exit 4; } ) && echo ` + Ready + ` && exec "$h" host --session --root "$3"`
+
 // SessionCommand is what a bot has the login shell of a host run: the helper of
-// this name in the cache folder, about root. Both hold nothing that any login
-// shell reads differently.
-func SessionCommand(name, root string) string {
-	return fmt.Sprintf(`exec "$HOME/.cache/pushtrain/%s" host --session --root '%s'`, name, root)
+// this name and size in the cache folder, about root. None holds anything that any
+// login shell reads differently.
+func SessionCommand(name string, size int64, root string) string {
+	return fmt.Sprintf(`exec sh -c '%s' sh %s %d '%s'`, opening, name, size, root)
 }
 
-// sessionCommand is what SessionCommand makes: the name and the root.
-var sessionCommand = regexp.MustCompile(`^exec "\$HOME/\.cache/pushtrain/pushtrain-[0-9a-f]+" host --session --root '([^'\\]+)'$`)
+// sessionCommand is what SessionCommand makes: the name, the size and the root.
+var sessionCommand = regexp.MustCompile(`^exec sh -c '` + regexp.QuoteMeta(opening) + `' sh pushtrain-[0-9a-f]+ [0-9]+ '([^'\\]+)'$`)
 
 // HelperName is what a program is called as the helper on hosts: it says what is in it.
 func HelperName(program string) (string, error) {
@@ -97,6 +114,9 @@ func (c Call) admit(ctx context.Context, asked, conn string, in io.Reader, out i
 		}
 		helper, err := HelperName(self)
 		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintln(out, Ready); err != nil {
 			return err
 		}
 		return (&session{path: m[1], drain: usualDrain, helper: helper, conn: conn, forced: &c}).run(ctx, in, out)

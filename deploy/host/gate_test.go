@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -84,9 +85,9 @@ func TestForcedSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("SSH_ORIGINAL_COMMAND", SessionCommand("pushtrain-0123456789ab", root))
+	t.Setenv("SSH_ORIGINAL_COMMAND", SessionCommand("pushtrain-0123456789ab", 123, root))
 	for _, roots := range [][]string{{root}, {"/srv/x", root + "/"}} {
-		if out, err := run(Call{Roots: roots}); err != nil || !strings.Contains(out, `"Helper":"`+name+`"`) {
+		if out, err := run(Call{Roots: roots}); err != nil || !strings.HasPrefix(out, Ready+"\n{") || !strings.Contains(out, `"Helper":"`+name+`"`) {
 			t.Errorf("a session under a forced command: %s, %v", out, err)
 		}
 	}
@@ -96,7 +97,7 @@ func TestForcedSession(t *testing.T) {
 		}
 	}
 	for _, more := range []string{"; id", " x", "\n", "'"} {
-		t.Setenv("SSH_ORIGINAL_COMMAND", SessionCommand("pushtrain-0123456789ab", root)+more)
+		t.Setenv("SSH_ORIGINAL_COMMAND", SessionCommand("pushtrain-0123456789ab", 123, root)+more)
 		if out, err := run(Call{Roots: []string{root}}); err == nil || out != "" {
 			t.Errorf("a session and %q: %s, %v", more, out, err)
 		}
@@ -132,4 +133,49 @@ func TestMayFill(t *testing.T) {
 	refused(deploy.Yang, "a", "no session holds the lock")
 	root = filepath.Join(root, "none")
 	refused(deploy.Yang, "a", "there is no")
+}
+
+// Whatever shell reads it, a session's command puts the helper there where it is not
+// whole, and nothing else, and has it answer.
+func TestSessionCommand(t *testing.T) {
+	const helper = "#!/bin/sh\necho helper \"$@\"\nexec cat\n"
+	for _, shell := range []string{"sh", "bash", "zsh", "fish"} {
+		t.Run(shell, func(t *testing.T) {
+			need(t, shell)
+			home := t.TempDir()
+			place := filepath.Join(home, ".cache", "pushtrain", "pushtrain-00")
+			run := func(stdin string) (string, error) {
+				cmd := exec.Command(shell, "-c", SessionCommand("pushtrain-00", int64(len(helper)), "/srv/a $root"))
+				cmd.Env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH")}
+				cmd.Stdin = strings.NewReader(stdin)
+				out, err := cmd.CombinedOutput()
+				return string(out), err
+			}
+			const serves = "ready\nhelper host --session --root /srv/a $root\nhello\n"
+			absent := func(why string) {
+				t.Helper()
+				if out, err := run(helper + "hello\n"); err != nil || !strings.HasPrefix(out, Absent+"Linux ") || !strings.HasSuffix(out, serves) {
+					t.Errorf("%s: %q, %v", why, out, err)
+				}
+				if out, err := run("hello\n"); err != nil || out != serves {
+					t.Errorf("%s, then it is there: %q, %v", why, out, err)
+				}
+			}
+			absent("never seen")
+			must(t, os.Chmod(place, 0))
+			absent("not to be run")
+			must(t, os.Chmod(place, 0o700))
+			must(t, os.Truncate(place, 5))
+			absent("cut")
+			must(t, os.Remove(place))
+			if out, err := run(helper[:9]); err == nil || strings.Contains(out, Ready) {
+				t.Errorf("half of it was sent: %q", out)
+			} else if status := err.(*exec.ExitError).ExitCode(); status != Unplaced {
+				t.Errorf("exit status %d", status)
+			}
+			if left, err := os.ReadDir(filepath.Dir(place)); err != nil || len(left) > 0 {
+				t.Errorf("%v is left, %v", left, err)
+			}
+		})
+	}
 }
