@@ -15,7 +15,8 @@
 //
 // [Serve] answers one session's requests, one after the other. It believes
 // nothing that it is told of the host, and reads it all at each request: the
-// live side is the one behind the link now. It writes the live side never, and to
+// live side is the one behind the link now. Only what it has seen whole it does not
+// look at again while the kernel tells it that nothing was done there. It writes the live side never, and to
 // the link by rename(2) alone. The idle side's files it writes only on the way
 // from a release that it has sealed there, or from nothing, to another one; from
 // anything else, rsync does. What its answers say is on disk before they are given.
