@@ -38,6 +38,7 @@ const (
 	maxSingle = 4               // answers that go one by one
 	patience  = 2 * time.Second // how long answers are gathered while the link is busy
 	maxPlain  = 20              // plain answers that wait; newer ones are dropped
+	maxEach   = 8               // those of them for one person
 	maxLines  = 30              // lines that wait; older ones are dropped
 )
 
@@ -47,16 +48,19 @@ func (o *outbox) answer(at time.Time, a answer) {
 	if o.empty() {
 		o.since = at
 	}
-	n := 0
+	all, each := 0, 0
 	for _, w := range o.answers {
 		if w == a {
 			return
 		}
 		if w.kind == plain {
-			n++
+			all++
+			if w.nick == a.nick {
+				each++
+			}
 		}
 	}
-	if a.kind == plain && n >= maxPlain {
+	if a.kind == plain && (all >= maxPlain || each >= maxEach) {
 		return
 	}
 	o.answers = append(o.answers, a)

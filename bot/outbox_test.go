@@ -65,11 +65,18 @@ func TestOutbox(t *testing.T) {
 	}
 }
 
-// TestOutboxBound: a person who asks again and again does not fill the bot up.
+// TestOutboxBound: people who ask again and again do not fill the bot up, and one of
+// them leaves room for others.
 func TestOutboxBound(t *testing.T) {
 	var o outbox
 	for i := range 1000 {
-		o.answer(time.Time{}, answer{"alice", fmt.Sprint(i), plain})
+		o.answer(time.Time{}, answer{"mallory", fmt.Sprint(i), plain})
+	}
+	if len(o.answers) != maxEach {
+		t.Errorf("%d listings wait for one person, want at most %d", len(o.answers), maxEach)
+	}
+	for i := range 1000 {
+		o.answer(time.Time{}, answer{fmt.Sprintf("p%d", i), "1", plain})
 	}
 	if len(o.answers) != maxPlain {
 		t.Errorf("%d listings wait, want at most %d", len(o.answers), maxPlain)
