@@ -10,7 +10,7 @@ STATICCHECK := .tools/staticcheck
 ARGS ?=
 
 DEMO_PACKAGES := git rsync
-TEST_PACKAGES := git rsync openssh-client openssh-server ngircd nginx util-linux strace zsh fish \
+TEST_PACKAGES := git rsync openssh-client openssh-server ngircd inspircd atheme-services nginx util-linux strace zsh fish \
 	php8.2-fpm apache2-bin libapache2-mod-php8.2 curl chromium fonts-dejavu-core
 SOAK_PACKAGES := caddy
 PEER_PACKAGES := ansible capistrano
