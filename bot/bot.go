@@ -134,6 +134,7 @@ type Bot struct {
 	began    map[string]uint64                  // by stack: the rollout that this process began last
 	audited  time.Time                          // the last time, or the start
 	accounts bool                               // the server tells accounts
+	promised string                             // what was last logged of who is who
 	log      []Entry                            // the deploy log, oldest first; entries are never changed
 	unshelf  []Entry                            // those that are in no volume yet, as they came
 	volumes  int                                // full ones, in the journal's snapshots

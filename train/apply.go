@@ -24,7 +24,7 @@ func refuse(code, format string, args ...any) error {
 func (s State) Apply(in Input) (State, []Effect, error) {
 	t := turn{State: s.clone(), at: in.At, by: in.By}
 	held := t.held()
-	t.bind()
+	t.bind(in.Event)
 	if err := t.do(in.Event); err != nil {
 		return s, nil, err
 	}
@@ -88,6 +88,8 @@ func (t *turn) do(e Event) error {
 		t.see(e.Text, "")
 	case Renamed:
 		t.renamed(e)
+	case Identified:
+		t.identified(e)
 	case Parted:
 		t.parted()
 	case Heard:

@@ -14,7 +14,7 @@ func TypeName(v any) string { return reflect.TypeOf(v).Name() }
 func DecodeEvent(name string, body []byte) (Event, error) {
 	return decode[Event](name, body, []Event{
 		Join{}, Leave{}, Drive{}, Vote{}, Step{}, At{}, Done{}, Abort{}, Rollback{}, Halt{}, Lift{}, Kick{}, Note{}, Ship{}, Sync{}, Log{}, Quiet{},
-		Online{}, Shown{}, Edited{}, Renamed{}, Parted{}, Heard{}, Configured{}, Pinned{}, Ended{}, Tick{},
+		Online{}, Shown{}, Edited{}, Renamed{}, Identified{}, Parted{}, Heard{}, Configured{}, Pinned{}, Ended{}, Tick{},
 	})
 }
 

@@ -16,7 +16,7 @@ import (
 //   - everything else is as the person wrote it.
 func (t *turn) edited(e Edited) error {
 	want := t.read(e.Text, e.Known)
-	m := merge{turn: t, want: want, clear: saysClear(e.Text, want)}
+	m := merge{turn: t, want: want, people: e.Here, clear: saysClear(e.Text, want)}
 	for _, text := range t.before(e.Away) {
 		m.bases = append(m.bases, t.read(text, e.Known))
 	}
@@ -64,6 +64,7 @@ type merge struct {
 	bases      []Queue // the topics that the person may have had before them
 	base, want Queue   // base is one of bases
 	clear      bool    // the person emptied the topic
+	people     []Who   // in the channel
 	ids        []int   // for each train of want the index of the one that it is in the queue, -1 = new
 	whys       []string
 }
@@ -175,7 +176,7 @@ func (m *merge) place(nt *Train, r Rider, k int, old []Train, used map[seatAt]bo
 		if m.ridesIn(m.base.Trains, r.Nick) > 0 && m.ridesIn(old, r.Nick) == 0 {
 			return // left while the person typed
 		}
-		r.Joined, r.Hand = m.at, m.turn.by.Nick
+		r.Joined, r.Hand, r.Who = m.at, m.turn.by.Nick, m.present(r.Nick)
 		nt.Riders = append(nt.Riders, r)
 		return
 	}
@@ -200,6 +201,16 @@ func (m *merge) place(nt *Train, r Rider, k int, old []Train, used map[seatAt]bo
 	}
 	seat.AskMe, seat.Hold, seat.Words = merge3(b.AskMe, r.AskMe, seat.AskMe), merge3(b.Hold, r.Hold, seat.Hold), merge3s(b.Words, r.Words, seat.Words)
 	nt.Riders = append(nt.Riders, seat)
+}
+
+// present is who has nick in the channel: the one whom the hand means. The zero Who when nobody has.
+func (m *merge) present(nick string) Who {
+	for _, w := range m.people {
+		if m.Casemap.Same(w.Nick, nick) {
+			return w.identity()
+		}
+	}
+	return Who{}
 }
 
 // match finds the seat of old that a written name means: in the train's own

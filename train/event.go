@@ -76,9 +76,11 @@ type (
 type (
 	// Online is said when the bot has joined the channel: the server's habits and who is there.
 	Online struct {
-		Casemap Casemap
-		Limit   int   // bytes that a topic may have; 0 = unknown
-		Riders  []Who // those in the channel whose nick, or account, is one of a seat
+		Casemap  Casemap
+		Accounts bool  `json:",omitempty"` // the server tells everybody's account
+		Limit    int   // bytes that a topic may have; 0 = unknown
+		Riders   []Who // those in the channel whose nick, or account, is one of a seat
+		Still    bool  `json:",omitempty"` // the bot was in the channel all the time: who is there is as before
 	}
 	// Shown is the bot's own topic read back.
 	Shown struct{ Text string }
@@ -86,10 +88,13 @@ type (
 	Edited struct {
 		Text  string
 		Known []string // nicks in the channel
+		Here  []Who    `json:",omitempty"` // those in the channel whom the text may name; nobody with Away
 		Away  bool     // it was set while the bot was away
 	}
 	// Renamed says that By is called To now.
 	Renamed struct{ To string }
+	// Identified says that By, who was in the channel all the time, is known as As now.
+	Identified struct{ As Who }
 	// Parted says that By left the channel, by part, quit, kick or split.
 	Parted struct{}
 	// Heard says that By is in the channel; with Spoke that they said something. It
@@ -158,6 +163,7 @@ func (Online) event()     {}
 func (Shown) event()      {}
 func (Edited) event()     {}
 func (Renamed) event()    {}
+func (Identified) event() {}
 func (Parted) event()     {}
 func (Heard) event()      {}
 func (Configured) event() {}

@@ -1,10 +1,23 @@
 package train
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
 )
+
+// Identity is what proves who a person is: the rules' word, and for auto the
+// account where the server tells accounts, else nick and user@host.
+func (s State) Identity() string {
+	switch {
+	case s.Rules.Identity == "account", s.Rules.Identity == "hostmask", s.Rules.Identity == "nick":
+		return s.Rules.Identity
+	case s.Accounts:
+		return "account"
+	}
+	return "hostmask"
+}
 
 // is reports whether by is the person in seat r. A seat that nobody has claimed
 // yet (a hand wrote the name) is by nick; a bound one is by the identity that was
@@ -15,22 +28,36 @@ func (s State) is(r Rider, by Who) bool {
 		return false
 	case r.Who == (Who{}):
 		return s.Casemap.Same(r.Nick, by.Nick)
-	case r.Gone || !s.Casemap.Same(r.Who.Nick, by.Nick):
-		return false
 	}
-	return s.sameIdentity(r.Who, by)
+	return s.here(r, by.Nick) && s.unchanged(r.Who, by)
 }
 
-// sameIdentity compares what the rules say proves a person, beside the nick.
+// here reports whether the one who is called nick now is who seat r was bound to,
+// in the same stay in the channel. The server has each nick once, and tells of
+// everybody who changes theirs or leaves.
+func (s State) here(r Rider, nick string) bool {
+	return r.Who != (Who{}) && !r.Gone && s.Casemap.Same(r.Who.Nick, nick)
+}
+
+// unchanged reports whether by, who was never away, is still known as they were
+// bound: not logged out, not logged in to another account.
+func (s State) unchanged(bound, by Who) bool {
+	return bound.Account == "" && s.Identity() == "account" || s.sameIdentity(bound, by)
+}
+
+// sameIdentity reports whether by is the bound person as far as identity proves
+// it, beside the nick. It is all that is known of who was away meanwhile. Who has no
+// account is nobody where only accounts prove a person.
 func (s State) sameIdentity(bound, by Who) bool {
-	switch s.Rules.Identity {
+	byAccount := bound.Account != "" && strings.EqualFold(bound.Account, by.Account)
+	switch s.Identity() {
 	case "nick":
 		return true
-	case "hostmask":
-		return bound.User == by.User && bound.Host == by.Host
+	case "account":
+		return byAccount
 	}
-	if bound.Account != "" || by.Account != "" {
-		return strings.EqualFold(bound.Account, by.Account) || bound.Account == "" && bound.User == by.User && bound.Host == by.Host
+	if bound.Account != "" && s.Rules.Identity != "hostmask" {
+		return byAccount // auto, on a server that told accounts once
 	}
 	return bound.User == by.User && bound.Host == by.Host
 }
@@ -39,18 +66,24 @@ func (s State) sameIdentity(bound, by Who) bool {
 // gives a rider who has come back their own seats again (by the same account
 // under any nick, or by the same nick and user@host), and notes the account of one
 // who has logged in since.
-func (t *turn) bind() {
+func (t *turn) bind(e Event) {
 	if t.by.Nick == "" {
 		return
+	}
+	spoke := true
+	switch e := e.(type) {
+	case Renamed, Identified, Parted:
+		spoke = false
+	case Heard:
+		spoke = e.Spoke
 	}
 	for i := range t.Queue.Trains {
 		tr := &t.Queue.Trains[i]
 		for j := range tr.Riders {
 			r := &tr.Riders[j]
 			back := t.returns(*r, t.by)
-			claim := r.Who == (Who{}) && t.Casemap.Same(r.Nick, t.by.Nick)
-			login := r.Who.Account == "" && t.by.Account != "" && t.is(*r, t.by)
-			if !back && !claim && !login {
+			login := r.Who.Account == "" && t.by.Account != "" && t.here(*r, t.by.Nick) && t.is(*r, t.by)
+			if !back && !login && !(spoke && t.claims(*r, t.by)) {
 				continue
 			}
 			r.Who, r.Gone = t.by.identity(), false
@@ -59,6 +92,12 @@ func (t *turn) bind() {
 			}
 		}
 	}
+}
+
+// claims reports whether by may have the seat r, which a hand wrote for their
+// nick. Where accounts prove a person it waits for one who has an account.
+func (s State) claims(r Rider, by Who) bool {
+	return r.Who == (Who{}) && s.Casemap.Same(r.Nick, by.Nick) && (by.Account != "" || s.Identity() != "account")
 }
 
 // identity is by without what may change from word to word.
@@ -70,7 +109,7 @@ func (t *turn) renamed(e Renamed) {
 		tr := &t.Queue.Trains[i]
 		for j := range tr.Riders {
 			r := &tr.Riders[j]
-			if !t.is(*r, t.by) {
+			if !t.sits(*r, t.by.Nick) {
 				continue
 			}
 			if k := t.named(*tr, e.To); k < 0 || k == j {
@@ -83,11 +122,26 @@ func (t *turn) renamed(e Renamed) {
 	}
 }
 
+// identified follows a person whose host, user or account changed while they were
+// in the channel. A bound account stays: who logs in to another one is another person.
+func (t *turn) identified(e Identified) {
+	for i := range t.Queue.Trains {
+		for j := range t.Queue.Trains[i].Riders {
+			r := &t.Queue.Trains[i].Riders[j]
+			if !t.here(*r, t.by.Nick) {
+				continue
+			}
+			r.Who.User, r.Who.Host = e.As.User, e.As.Host
+			r.Who.Account = cmp.Or(r.Who.Account, e.As.Account)
+		}
+	}
+}
+
 // parted unbinds: whoever takes the freed nick is nobody.
 func (t *turn) parted() {
 	for i := range t.Queue.Trains {
 		for j := range t.Queue.Trains[i].Riders {
-			if r := &t.Queue.Trains[i].Riders[j]; t.is(*r, t.by) && r.Who != (Who{}) {
+			if r := &t.Queue.Trains[i].Riders[j]; t.here(*r, t.by.Nick) {
 				r.Gone = true
 			}
 		}
@@ -96,7 +150,10 @@ func (t *turn) parted() {
 
 // online compares the seats with who is in the channel after the bot was away.
 func (t *turn) online(e Online) {
-	t.Casemap, t.Limit = e.Casemap, e.Limit
+	t.Casemap, t.Limit, t.Accounts = e.Casemap, e.Limit, e.Accounts
+	if e.Still {
+		return
+	}
 	for i := range t.Queue.Trains {
 		for j := range t.Queue.Trains[i].Riders {
 			r := &t.Queue.Trains[i].Riders[j]
@@ -269,7 +326,19 @@ func (t *turn) tick() {
 	}
 }
 
-// Rides reports whether a seat is by's: then their nick changes and leavings matter.
+// Sits reports whether a seat is that of the one who is called nick now: then
+// their nick changes, their leaving and what else happens to them matter.
+func (s State) Sits(nick string) bool {
+	return slices.ContainsFunc(s.Queue.Trains, func(t Train) bool {
+		return slices.ContainsFunc(t.Riders, func(r Rider) bool { return s.sits(r, nick) })
+	})
+}
+
+func (s State) sits(r Rider, nick string) bool {
+	return s.here(r, nick) || r.Who == (Who{}) && s.Casemap.Same(r.Nick, nick)
+}
+
+// Rides reports whether a seat is by's.
 func (s State) Rides(by Who) bool {
 	return slices.ContainsFunc(s.Queue.Trains, func(t Train) bool { return s.seat(t, by) >= 0 })
 }
@@ -284,8 +353,7 @@ func (s State) Wakes(by Who, at time.Time) bool {
 func (s State) Claims(by Who, spoke bool) bool {
 	for _, t := range s.Queue.Trains {
 		for _, r := range t.Riders {
-			unbound := r.Who == (Who{}) && s.Casemap.Same(r.Nick, by.Nick)
-			if s.returns(r, by) || spoke && unbound {
+			if s.returns(r, by) || spoke && s.claims(r, by) {
 				return true
 			}
 		}

@@ -285,7 +285,8 @@ func (t *turn) mayFlipBack(stack string, l *Live) bool {
 // among reports whether By is one of these people.
 func (t *turn) among(people []Who) bool {
 	return slices.ContainsFunc(people, func(w Who) bool {
-		return w != Who{} && t.Casemap.Same(w.Nick, t.by.Nick) && t.sameIdentity(w, t.by)
+		named := t.Casemap.Same(w.Nick, t.by.Nick) || t.Identity() == "account"
+		return w != Who{} && named && t.sameIdentity(w, t.by)
 	})
 }
 

@@ -102,7 +102,7 @@ func (t *turn) vote(e Vote) error {
 
 // step asks for a stage's rollouts, one for each stack of the train that has the stage and needs it.
 func (t *turn) step(e Step) error {
-	if t.Rules.Identity == "account" && t.by.Account == "" {
+	if t.Identity() == "account" && t.by.Account == "" {
 		return refuse("no account", "log in to services first: only an account can start a rollout here")
 	}
 	i, err := t.pick(e.Stack, "drive", func(tr Train) bool { return t.seat(tr, t.by) == 0 })
