@@ -267,3 +267,17 @@ func TestPenalties(t *testing.T) {
 		t.Errorf("%d TOPIC lines for a burst", topics)
 	}
 }
+
+// TestTopicsOnANetwork: servers of a network refuse the second topic in a second.
+func TestTopicsOnANetwork(t *testing.T) {
+	n := irctest.Inspircd(t, irctest.NetworkOptions{})
+	r := open(t, n.Addr(0))
+	next[Online](r, nil)
+	for i := range 6 {
+		text := fmt.Sprintf("topic %d", i)
+		r.link.SetTopic(text)
+		if i%2 == 1 {
+			next(r, func(e Topic) bool { return e.Text == text })
+		}
+	}
+}

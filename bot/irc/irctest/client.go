@@ -50,6 +50,21 @@ func Dial(t testing.TB, addr, nick string) *Client { return DialAs(t, addr, Pers
 // DialAs is Dial for somebody with more to them than a nick.
 func DialAs(t testing.TB, addr string, p Person) *Client {
 	t.Helper()
+	c := Connect(t, addr, p)
+	c.Welcome()
+	return c
+}
+
+// Login logs c in to an account that somebody has made.
+func (c *Client) Login(account string) {
+	c.t.Helper()
+	c.Say("NickServ", "IDENTIFY "+account+" "+password)
+	c.Expect(` 900 | already logged in `)
+}
+
+// Connect is DialAs without the wait for the welcome, which takes some servers a second.
+func Connect(t testing.TB, addr string, p Person) *Client {
+	t.Helper()
 	conn, err := net.DialTimeout("tcp", addr, Patience)
 	if err != nil {
 		t.Fatalf("%s connects: %v", p.Nick, err)
@@ -74,8 +89,13 @@ func DialAs(t testing.TB, addr string, p Person) *Client {
 		c.Expect(` 903 `)
 		c.Send("CAP END")
 	}
-	c.Expect(` (376|422) `)
 	return c
+}
+
+// Welcome waits until the server has let c in.
+func (c *Client) Welcome() {
+	c.t.Helper()
+	c.Expect(` (376|422) `)
 }
 
 // Register makes an account at services; the client is logged in to it from then on.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Network is two linked InspIRCd servers with services (Atheme): people have
@@ -16,10 +17,10 @@ import (
 type Network struct {
 	t     testing.TB
 	dir   string
-	addr  [2]string // for clients
-	port  [2]string // for servers
-	serve [3]daemon // the two servers and the services
-	oper  *Client   // at the first server
+	addr  [2]string  // for clients
+	port  [2]string  // for servers
+	serve [3]daemon  // the two servers and the services
+	opers [2]*Client // one at each server
 }
 
 // NetworkOptions say what the servers of a Network leave out. The zero value is a whole one.
@@ -51,9 +52,11 @@ func Inspircd(t testing.TB, o NetworkOptions) *Network {
 		t.Fatalf("start the network: %v", err)
 	}
 	t.Cleanup(n.end)
-	n.oper = Dial(t, n.addr[0], "oper")
-	n.oper.Send("OPER op op")
-	n.oper.Expect(` 381 `)
+	for i, nick := range []string{"oper", "oper2"} {
+		n.opers[i] = Dial(t, n.addr[i], nick)
+		n.opers[i].Send("OPER op op")
+		n.opers[i].Expect(` 381 `)
+	}
 	n.Link()
 	return n
 }
@@ -69,29 +72,28 @@ func (n *Network) Addr(server int) string { return n.addr[server] }
 
 // Split takes the second server from the network.
 func (n *Network) Split() {
-	n.oper.Send("SQUIT b.test :split")
-	n.oper.Sync()
+	n.opers[0].Send("SQUIT b.test :split")
+	n.opers[0].Sync()
 }
 
-// Link links the two servers, unless they are linked. What comes of it, such as
-// people's way back into a channel, may still be on its way.
+// Link links the two servers, unless they are linked.
 func (n *Network) Link() {
 	n.t.Helper()
-	for linked := false; !linked; {
-		n.oper.Send("CONNECT b.test")
-		n.oper.ExpectFunc(Patience, "the link to b.test", func(line string) bool {
-			linked = strings.Contains(line, "already exists") || strings.Contains(line, "Connecting to server")
-			return linked
-		})
-		linked = n.linked()
+	n.opers[0].Send("CONNECT b.test")
+	over := time.Now().Add(Patience)
+	for !n.linked(0, "b.test") || !n.linked(1, "services.test") {
+		if time.Now().After(over) {
+			n.t.Fatal("the servers don't link")
+		}
 	}
 }
 
-func (n *Network) linked() bool {
-	n.oper.Send("LINKS")
+// linked reports whether a server of the network has another one in it.
+func (n *Network) linked(at int, other string) bool {
+	n.opers[at].Send("LINKS")
 	found := false
-	n.oper.ExpectFunc(Patience, "the list of links", func(line string) bool {
-		found = found || strings.Contains(line, " 364 oper b.test ")
+	n.opers[at].ExpectFunc(Patience, "the list of links", func(line string) bool {
+		found = found || strings.Contains(line, " "+other+" ")
 		return strings.Contains(line, " 365 ")
 	})
 	return found
@@ -99,8 +101,8 @@ func (n *Network) linked() bool {
 
 // Kill ends somebody's link to the network.
 func (n *Network) Kill(nick string) {
-	n.oper.Send("KILL " + nick + " :off with you")
-	n.oper.Sync()
+	n.opers[0].Send("KILL " + nick + " :off with you")
+	n.opers[0].Sync()
 }
 
 func (n *Network) start(o NetworkOptions) error {
@@ -177,7 +179,7 @@ const inspircd = `<config format="xml">
 <admin name="test" nick="test" email="test@a.test">
 <bind address="127.0.0.1" port="%[4]s" type="clients">
 <bind address="127.0.0.1" port="%[5]s" type="servers">
-<options defaultmodes="not">
+<options defaultmodes="no">
 <connect name="main" allow="*" timeout="60" pingfreq="120" hardsendq="1048576" softsendq="1048576" recvq="65536" localmax="5000" globalmax="5000" threshold="100000" commandrate="1000000" fakelag="no" resolvehostnames="no" useident="no">
 <class name="all" commands="*" privs="*" usermodes="*" chanmodes="*">
 <type name="op" classes="all">
