@@ -40,6 +40,8 @@ func (b *Bot) onIRC(e irc.Event) {
 		if b.mute && (e.Op || !e.TopicLock) {
 			b.mute, b.asked = false, ""
 		}
+	case irc.Delivered:
+		b.must(train.Who{}, train.Handed{N: e.Receipt})
 	case irc.Refused:
 		b.onRefused(e)
 	}
@@ -220,6 +222,9 @@ func (b *Bot) onSaid(e irc.Said) {
 	for _, w := range split(text, prefix, b.nick) {
 		b.command(who, w, e.Private, here)
 	}
+	if !e.Private {
+		b.voidCode(who, e.Text)
+	}
 }
 
 // hear takes note that a person is there.
@@ -249,8 +254,10 @@ func (b *Bot) command(who train.Who, w []word, private, here bool) {
 	case !here:
 		b.answer(who.Nick, refused, fmt.Sprintf("I know people only while they are in %s: come in, then say %s%s", b.cfg.Channel, b.cfg.Prefix, c.Name))
 	default:
+		code, args := b.codeIn(args)
 		event, err := c.parse(b, args)
 		if err == nil {
+			event = withCode(event, code)
 			err = b.try(who, event)
 		}
 		if err == nil {

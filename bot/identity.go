@@ -8,6 +8,15 @@ import (
 
 // promise says what proves here who a person is, and what that is worth.
 func (b *Bot) promise() string {
+	text := b.known()
+	if b.train.Coded() {
+		text += "; so a rollout, and the wheel from hand to hand, need the code that I send with each seat"
+	}
+	return text
+}
+
+// known is promise without what codes add to it.
+func (b *Bot) known() string {
 	switch b.train.Identity() {
 	case "account":
 		if b.online && !b.accounts {

@@ -88,6 +88,10 @@ func (t *turn) do(e Event) error {
 		t.see(e.Text, "")
 	case Renamed:
 		t.renamed(e)
+	case Handed:
+		t.handed(e)
+	case Voided:
+		t.voided(e)
 	case Identified:
 		t.identified(e)
 	case Parted:

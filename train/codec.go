@@ -14,14 +14,14 @@ func TypeName(v any) string { return reflect.TypeOf(v).Name() }
 func DecodeEvent(name string, body []byte) (Event, error) {
 	return decode[Event](name, body, []Event{
 		Join{}, Leave{}, Drive{}, Vote{}, Step{}, At{}, Done{}, Abort{}, Rollback{}, Halt{}, Lift{}, Kick{}, Note{}, Ship{}, Sync{}, Log{}, Quiet{},
-		Online{}, Shown{}, Edited{}, Renamed{}, Identified{}, Parted{}, Heard{}, Configured{}, Pinned{}, Ended{}, Tick{},
+		Online{}, Shown{}, Edited{}, Renamed{}, Identified{}, Handed{}, Voided{}, Parted{}, Heard{}, Configured{}, Pinned{}, Ended{}, Tick{},
 	})
 }
 
 // DecodeEffect is DecodeEvent for effects.
 func DecodeEffect(name string, body []byte) (Effect, error) {
 	return decode[Effect](name, body, []Effect{
-		Boarded{}, Up{}, Paused{}, Passed{}, Gone{}, EveryoneReady{}, Trouble{}, Departed{}, Wheel{}, Marker{}, Over{}, Held{}, Lifted{}, Noted{}, Nudge{}, Logged{}, Hushed{}, Overruled{},
+		Boarded{}, Coded{}, Up{}, Paused{}, Passed{}, Gone{}, EveryoneReady{}, Trouble{}, Departed{}, Wheel{}, Marker{}, Over{}, Held{}, Lifted{}, Noted{}, Nudge{}, Logged{}, Hushed{}, Overruled{},
 		Adopted{}, PutBack{}, Unread{}, Deploy{}, Stop{}, GoOn{}, FlipBack{}, Arrived{}, Landed{},
 	})
 }

@@ -36,6 +36,7 @@ func (t *turn) edited(e Edited) error {
 	m.trains()
 	m.texts()
 	t.renumber()
+	t.handAdded()
 	t.tellAdded(old)
 	if len(m.whys) > 0 {
 		t.emit(PutBack{By: t.by.Nick, Whys: m.whys})
@@ -43,6 +44,17 @@ func (t *turn) edited(e Edited) error {
 	after := everybody(t.Queue)
 	t.emit(Adopted{By: t.by.Nick, Added: t.without(after, before), Removed: t.without(before, after)})
 	return nil
+}
+
+// handAdded gives codes to those whom the hand put there just now, and who are here.
+func (t *turn) handAdded() {
+	for i := range t.Queue.Trains {
+		for j := range t.Queue.Trains[i].Riders {
+			if r := &t.Queue.Trains[i].Riders[j]; r.Hand != "" && r.Who != (Who{}) && r.Joined.Equal(t.at) && r.Code.N == 0 {
+				t.hand(t.Queue.Trains[i].ID, r)
+			}
+		}
+	}
 }
 
 // tellAdded tells the riders of trains that are up already, when a hand put somebody aboard.

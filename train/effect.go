@@ -24,6 +24,11 @@ type (
 		Size  int    // riders, this one counted
 		Held  string // why the line is held, of a head; "" = it is not
 	}
+	// Coded: a seat has another code, for the one who sits there alone.
+	Coded struct {
+		Nick string
+		Code Code
+	}
 	// Up: the train is the head of its lanes. Fresh names the riders who do not know yet.
 	Up struct {
 		Train  int
@@ -188,6 +193,7 @@ type (
 	}
 )
 
+func (Coded) effect()         {}
 func (Boarded) effect()       {}
 func (Up) effect()            {}
 func (Paused) effect()        {}

@@ -29,6 +29,7 @@ type (
 	// Drive takes the wheel, or gives it to To.
 	Drive struct {
 		To    string               // "" = take it
+		Code  int                  `json:",omitempty"` // as for Step
 		Spoke map[string]time.Time // by folded nick: when each was last heard in the channel; absent = not since the bot is there
 	}
 	// Vote marks By's own seat.
@@ -40,6 +41,7 @@ type (
 	Step struct {
 		Stage string
 		Stack string // "" = as for Vote
+		Code  int    `json:",omitempty"` // the number of the code that By said; 0 = none
 	}
 	// At sets a train's marker by hand.
 	At struct{ Stage, Stack string }
@@ -93,6 +95,10 @@ type (
 	}
 	// Renamed says that By is called To now.
 	Renamed struct{ To string }
+	// Handed says that code N has reached the one whom it was sent to.
+	Handed struct{ N int }
+	// Voided says that By said code N where all could read it, and nothing came of it.
+	Voided struct{ N int }
 	// Identified says that By, who was in the channel all the time, is known as As now.
 	Identified struct{ As Who }
 	// Parted says that By left the channel, by part, quit, kick or split.
@@ -164,6 +170,8 @@ func (Shown) event()      {}
 func (Edited) event()     {}
 func (Renamed) event()    {}
 func (Identified) event() {}
+func (Handed) event()     {}
+func (Voided) event()     {}
 func (Parted) event()     {}
 func (Heard) event()      {}
 func (Configured) event() {}

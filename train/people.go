@@ -86,7 +86,11 @@ func (t *turn) bind(e Event) {
 			if !back && !login && !(spoke && t.claims(*r, t.by)) {
 				continue
 			}
+			claim := r.Who == (Who{})
 			r.Who, r.Gone = t.by.identity(), false
+			if claim {
+				t.hand(tr.ID, r)
+			}
 			if back && !t.Casemap.Same(r.Nick, t.by.Nick) && t.named(*tr, t.by.Nick) < 0 {
 				t.rename(r, t.by.Nick)
 			}
@@ -118,6 +122,9 @@ func (t *turn) renamed(e Renamed) {
 			if r.Who != (Who{}) {
 				r.Who.Nick = e.To
 			}
+			if r.Code.N != 0 && !r.Code.Sure && !r.Code.Lost { // it may go to whoever takes the old nick
+				t.hand(tr.ID, r)
+			}
 		}
 	}
 }
@@ -142,7 +149,7 @@ func (t *turn) parted() {
 	for i := range t.Queue.Trains {
 		for j := range t.Queue.Trains[i].Riders {
 			if r := &t.Queue.Trains[i].Riders[j]; t.here(*r, t.by.Nick) {
-				r.Gone = true
+				r.Gone, r.Code.Lost = true, r.Code.N != 0 && !r.Code.Sure
 			}
 		}
 	}
@@ -163,6 +170,7 @@ func (t *turn) online(e Online) {
 			r.Gone = !slices.ContainsFunc(e.Riders, func(w Who) bool {
 				return t.Casemap.Same(r.Who.Nick, w.Nick) && t.sameIdentity(r.Who, w)
 			})
+			r.Code.Lost = r.Code.N != 0 && !r.Code.Sure
 		}
 	}
 }
@@ -238,9 +246,19 @@ func (t *turn) handOver(e Drive) error {
 		return refuse("rollout runs", "the rollout of %s runs; the wheel can be handed over when it has ended", tr.Runs)
 	}
 	because := ""
-	if t.seat(*tr, t.by) != 0 {
+	switch {
+	case t.seat(*tr, t.by) == 0:
+		if err := t.unproven(tr.Driver(), e.Code, ".drive "+e.To); err != nil {
+			return err
+		}
+	case t.Coded():
+		return refuse("no account", "an op is known by nick alone here: another rider's `.drive` frees the wheel when the driver has left or is silent")
+	default:
 		because = "an op said so"
 		t.overrule(".drive")
+	}
+	if e.Code != 0 {
+		t.hand(tr.ID, &tr.Riders[0])
 	}
 	t.take(tr, j, because)
 	return nil

@@ -78,6 +78,7 @@ type Rider struct {
 	Who    Who       `json:",omitzero"`  // not shown; the bound identity, zero = not bound yet
 	Gone   bool      `json:",omitempty"` // not shown; left the channel since bound
 	Joined time.Time `json:",omitzero"`  // not shown; when the seat was taken
+	Code   Code      `json:",omitzero"`  // not shown; see Code
 	Hand   string    `json:",omitempty"` // not shown; nick of the person whose edit put it there, "" = by command
 }
 

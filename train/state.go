@@ -14,6 +14,7 @@ type State struct {
 	Accounts bool `json:",omitempty"` // the server tells everybody's account
 	Queue    Queue
 	Last     int           // the newest train's ID
+	Codes    int           `json:",omitempty"` // the newest code's number
 	Seen     []Sight       // topics that the channel showed, newest first: the present one and those of the last raceWindow
 	Renamed  []Renaming    `json:",omitempty"` // seats that got another nick within the last raceWindow, oldest first
 	Own      []string      // the texts that the newest queues were written as, newest first, at most 8

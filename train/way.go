@@ -109,7 +109,16 @@ func (t *turn) step(e Step) error {
 	if err != nil {
 		return err
 	}
-	return t.depart(i, e.Stage, "")
+	if err := t.unproven(t.Queue.Trains[i].Driver(), e.Code, "."+e.Stage); err != nil {
+		return err
+	}
+	if err := t.depart(i, e.Stage, ""); err != nil {
+		return err
+	}
+	if e.Code != 0 {
+		t.hand(t.Queue.Trains[i].ID, &t.Queue.Trains[i].Riders[0])
+	}
+	return nil
 }
 
 // depart checks the gates of a stage for train i and starts what has to run. With override they are passed over.

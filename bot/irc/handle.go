@@ -23,7 +23,9 @@ func (s *session) handle(e girc.Event) error {
 		s.negotiated(e)
 		return nil
 	case "PONG":
-		s.window.answered(e.Last())
+		for _, n := range s.window.answered(e.Last()) {
+			s.post(Delivered{Receipt: n})
+		}
 		return nil
 	}
 	if s.phase == registering {

@@ -281,3 +281,19 @@ func TestTopicsOnANetwork(t *testing.T) {
 		}
 	}
 }
+
+// TestHand: a line with a receipt is acknowledged, others are not.
+func TestHand(t *testing.T) {
+	server := irctest.Ngircd(t, irctest.Options{})
+	r := open(t, server.Addr())
+	next[Online](r, nil)
+	alice := irctest.Dial(t, server.Addr(), "alice")
+	alice.Join("#push")
+	next[Joined](r, nil)
+	r.link.Notice(Urgent, "alice", "no receipt")
+	r.link.Hand("alice", "secret", 7)
+	alice.Expect(`NOTICE alice :secret$`)
+	if e := next[Delivered](r, nil); e.Receipt != 7 {
+		t.Errorf("delivered: %+v", e)
+	}
+}

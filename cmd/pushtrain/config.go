@@ -36,8 +36,9 @@ type IRCConfig struct {
 	Prefix       string     `yaml:"prefix"`        // of commands
 	PasswordFile string     `yaml:"password_file"` // the server's; "" = none. See readSecret
 	SASL         SASLConfig `yaml:"sasl"`
-	Identity     string     `yaml:"identity"` // auto, account, hostmask or nick
-	Ops          []string   `yaml:"ops"`      // accounts or nicks, by Identity
+	Identity     string     `yaml:"identity"`     // auto, account, hostmask or nick
+	ConfirmCode  bool       `yaml:"confirm_code"` // without accounts a rollout needs a one-time code
+	Ops          []string   `yaml:"ops"`          // accounts or nicks, by Identity
 }
 
 // SASLConfig is how the bot logs in. Mechanism "" = it does not.

@@ -115,6 +115,9 @@ func checkIRC(d *decoder, c *IRCConfig) {
 	if modes := []string{"auto", "account", "hostmask", "nick"}; !slices.Contains(modes, c.Identity) && d.ok("irc.identity") {
 		d.problem("irc.identity", "%q is none of %s%s", c.Identity, strings.Join(modes, ", "), didYouMean(c.Identity, modes))
 	}
+	if c.ConfirmCode && c.Identity == "account" {
+		d.problem("irc.confirm_code", "an account proves who starts a rollout, and no code is asked: remove it, or set identity to auto")
+	}
 	for i, op := range c.Ops {
 		key := fmt.Sprintf("irc.ops[%d]", i)
 		if (op == "" || strings.ContainsAny(op, " \t\r\n")) && d.ok(key) {

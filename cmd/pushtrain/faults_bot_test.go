@@ -161,6 +161,7 @@ func (r scriptedRoom) SetTopic(text string) {
 }
 func (scriptedRoom) Say(irc.Priority, string)            {}
 func (scriptedRoom) Notice(irc.Priority, string, string) {}
+func (scriptedRoom) Hand(string, string, int)            {}
 func (scriptedRoom) Waiting() int                        { return 0 }
 
 // order carries out one line of the parent: arm POINT, go, online, say NICK TEXT,

@@ -41,7 +41,7 @@ func (o *options) load() (Config, error) {
 
 // rulesOf is what the trains need to know of a configuration.
 func rulesOf(cfg Config) train.Rules {
-	r := train.Rules{Cap: cfg.Train.Cap, Idle: cfg.Train.Idle, Identity: cfg.IRC.Identity}
+	r := train.Rules{Cap: cfg.Train.Cap, Idle: cfg.Train.Idle, Identity: cfg.IRC.Identity, Code: cfg.IRC.ConfirmCode}
 	for _, s := range cfg.Stacks {
 		st := train.Stack{Name: s.Name, Aliases: s.Aliases}
 		for _, g := range s.Stages {
