@@ -80,6 +80,9 @@ func withCode(e train.Event, n int) train.Event {
 	case train.Step:
 		e.Code = n
 		return e
+	case train.Confirm:
+		e.Code = n
+		return e
 	case train.Drive:
 		e.Code = n
 		return e

@@ -369,7 +369,8 @@ func (s *stage) stacks(text string) {
 		}
 		for i, name := range strings.Fields(m[3]) {
 			name, external := strings.CutSuffix(name, "!")
-			st.Stages = append(st.Stages, train.Stage{Name: name, External: external})
+			name, confirm := strings.CutSuffix(name, "?")
+			st.Stages = append(st.Stages, train.Stage{Name: name, External: external, Confirm: confirm})
 			f := Fleet{Branch: "main", Hosts: []string{"web1", "web2"}, Check: i > 0}
 			if i == 0 {
 				f.Hosts, f.Test = []string{"princess1"}, true

@@ -30,6 +30,7 @@ func (s State) Apply(in Input) (State, []Effect, error) {
 	}
 	t.gone(s.Queue.Trains)
 	t.settle(held)
+	t.askings()
 	t.write()
 	return t.State, t.effects, nil
 }
@@ -58,6 +59,8 @@ func (t *turn) do(e Event) error {
 		return t.vote(e)
 	case Step:
 		return t.step(e)
+	case Confirm:
+		return t.confirm(e)
 	case Sync:
 		return t.sync(e)
 	case Ship:

@@ -29,6 +29,28 @@ type (
 		Nick string
 		Code Code
 	}
+	// Asked: the driver has said a stage's command, and it wants a second person's .confirm.
+	Asked struct {
+		Train  int
+		Stage  string
+		By     string
+		Riders []string // who may confirm
+		Ships  []Shipment
+	}
+	// AskVoid: it is no longer wanted, by By, or no longer what was asked for.
+	AskVoid struct {
+		Train  int
+		Stage  string
+		Driver string
+		By     string // "" = something changed
+	}
+	// Confirmed: a second person has confirmed; Deploy follows.
+	Confirmed struct {
+		Train int
+		Stage string
+		By    string
+		For   string // who asked
+	}
 	// Up: the train is the head of its lanes. Fresh names the riders who do not know yet.
 	Up struct {
 		Train  int
@@ -193,6 +215,9 @@ type (
 	}
 )
 
+func (Asked) effect()         {}
+func (AskVoid) effect()       {}
+func (Confirmed) effect()     {}
 func (Coded) effect()         {}
 func (Boarded) effect()       {}
 func (Up) effect()            {}

@@ -43,6 +43,11 @@ type (
 		Stack string // "" = as for Vote
 		Code  int    `json:",omitempty"` // the number of the code that By said; 0 = none
 	}
+	// Confirm is the second person's word for what a driver has asked for by Step.
+	Confirm struct {
+		Stack string // "" = as for Vote
+		Code  int    `json:",omitempty"` // as for Step
+	}
 	// At sets a train's marker by hand.
 	At struct{ Stage, Stack string }
 	// Done ends a train.
@@ -154,6 +159,7 @@ func (Drive) event()      {}
 func (Vote) event()       {}
 func (Step) event()       {}
 func (At) event()         {}
+func (Confirm) event()    {}
 func (Done) event()       {}
 func (Abort) event()      {}
 func (Rollback) event()   {}

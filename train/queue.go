@@ -41,6 +41,7 @@ type Train struct {
 	Asked time.Time  `json:",omitzero"`  // not shown; when the last of them was given
 	Ready bool       `json:",omitempty"` // not shown; "everyone is ready" was said for these marks
 	Ships []Shipment `json:",omitempty"` // not shown; one a stack once it has started
+	Asks  Ask        `json:",omitzero"`  // not shown; what waits for a second person
 	Runs  string     `json:",omitempty"` // not shown; the stage whose rollout is running, "" = none
 }
 

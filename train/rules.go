@@ -26,6 +26,7 @@ type Stack struct {
 // Stage is one step of a stack's way to production.
 type Stage struct {
 	Name     string
+	Confirm  bool `json:",omitempty"` // a second rider has to confirm it
 	External bool // something else deploys it: no rollout, `.at` makes it green
 }
 

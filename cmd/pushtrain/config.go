@@ -100,6 +100,7 @@ type StageConfig struct {
 	Check    []string     `yaml:"check"` // argv, after the flip
 	Pull     []string     `yaml:"pull"`  // argv that takes a host out of the pool
 
+	Confirm       string      `yaml:"confirm"`        // other: a second rider has to confirm; "" = nobody
 	MaxQuarantine int         `yaml:"max_quarantine"` // hosts that a rollout may go on without
 	Watch         WatchConfig `yaml:"watch"`
 

@@ -19,7 +19,7 @@ import (
 var reserved = strings.Fields(`
 	join leave nevermind nm olvidate unir con antes ultimo with before last askme pop drive
 	good in go great si bueno listo uhoh bad notgood fml at done finito abort rollback
-	hold unhold kick message topic queue status eta stats log quiet help version clear`)
+	confirm hold unhold kick message topic queue status eta stats log quiet help version clear`)
 
 // check notes what is wrong in a Config that was read, beyond its types.
 func check(d *decoder, c *Config) {

@@ -45,7 +45,7 @@ func rulesOf(cfg Config) train.Rules {
 	for _, s := range cfg.Stacks {
 		st := train.Stack{Name: s.Name, Aliases: s.Aliases}
 		for _, g := range s.Stages {
-			st.Stages = append(st.Stages, train.Stage{Name: g.Name, External: g.External})
+			st.Stages = append(st.Stages, train.Stage{Name: g.Name, External: g.External, Confirm: g.Confirm == "other"})
 		}
 		r.Stacks = append(r.Stacks, st)
 	}
