@@ -29,8 +29,8 @@ func (b *Bot) onIRC(e irc.Event) {
 		}
 	case irc.Left:
 		delete(b.members, b.fold(e.Who.Nick))
-		if b.train.Sits(e.Who.Nick) {
-			b.must(b.who(e.Who), train.Parted{})
+		if who := b.who(e.Who); b.train.Sits(who) {
+			b.must(who, train.Parted{})
 		}
 	case irc.Renamed:
 		b.onRenamed(e)
@@ -181,8 +181,8 @@ func (b *Bot) onRenamed(e irc.Renamed) {
 	m.Who = e.Who
 	m.Nick = e.To
 	b.members[b.fold(e.To)] = m
-	if b.train.Sits(e.Who.Nick) {
-		b.must(b.who(e.Who), train.Renamed{To: e.To})
+	if who := b.who(e.Who); b.train.Sits(who) {
+		b.must(who, train.Renamed{To: e.To})
 	}
 }
 
@@ -190,9 +190,9 @@ func (b *Bot) onIdentified(e irc.Identified) {
 	m := b.members[b.fold(e.Old.Nick)]
 	m.Who = e.New
 	b.members[b.fold(e.New.Nick)] = m
-	who := b.who(e.New)
-	if b.train.Sits(e.Old.Nick) {
-		b.must(b.who(e.Old), train.Identified{As: train.Who{Nick: who.Nick, User: who.User, Host: who.Host, Account: who.Account}})
+	old, who := b.who(e.Old), b.who(e.New)
+	if b.train.Sits(old) {
+		b.must(old, train.Identified{As: train.Who{Nick: who.Nick, User: who.User, Host: who.Host, Account: who.Account}})
 	}
 	if b.train.Claims(who, false) {
 		b.must(who, train.Heard{})

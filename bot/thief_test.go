@@ -402,6 +402,7 @@ func (h *heist) hand() *irctest.Client {
 	carol := fmt.Sprintf("carol%d", h.k)
 	h.again.Send("NICK " + carol)
 	h.again.Join(h.channel)
+	h.watch.Expect(`^:` + carol + `!\S+ JOIN `)
 	for refused := true; refused; { // a network takes one topic a second
 		h.watch.Send("TOPIC " + h.channel + " :" + carol + " + " + h.nick + " + " + h.rider.Nick)
 		refused = h.watch.Expect(` (TOPIC|437 \S+) ` + h.channel + ` :`)[1] != "TOPIC"

@@ -20,14 +20,14 @@ func (s State) Identity() string {
 }
 
 // is reports whether by is the person in seat r. A seat that nobody has claimed
-// yet (a hand wrote the name) is by nick; a bound one is by the identity that was
+// yet (a hand wrote the name) is by that name; a bound one is by the identity that was
 // bound, as followed through nick changes, until that person leaves the channel.
 func (s State) is(r Rider, by Who) bool {
 	switch {
 	case by.Nick == "":
 		return false
 	case r.Who == (Who{}):
-		return s.Casemap.Same(r.Nick, by.Nick)
+		return s.claims(r, by)
 	}
 	return s.here(r, by.Nick) && s.unchanged(r.Who, by)
 }
@@ -99,9 +99,9 @@ func (t *turn) bind(e Event) {
 }
 
 // claims reports whether by may have the seat r, which a hand wrote for their
-// nick. Where accounts prove a person it waits for one who has an account.
+// nick when nobody had it. Where accounts prove a person it is for the account of that name.
 func (s State) claims(r Rider, by Who) bool {
-	return r.Who == (Who{}) && s.Casemap.Same(r.Nick, by.Nick) && (by.Account != "" || s.Identity() != "account")
+	return r.Who == (Who{}) && s.Casemap.Same(r.Nick, by.Nick) && (s.Identity() != "account" || s.Casemap.Same(r.Nick, by.Account))
 }
 
 // identity is by without what may change from word to word.
@@ -113,7 +113,7 @@ func (t *turn) renamed(e Renamed) {
 		tr := &t.Queue.Trains[i]
 		for j := range tr.Riders {
 			r := &tr.Riders[j]
-			if !t.sits(*r, t.by.Nick) {
+			if !t.sits(*r, t.by) {
 				continue
 			}
 			if k := t.named(*tr, e.To); k < 0 || k == j {
@@ -344,17 +344,15 @@ func (t *turn) tick() {
 	}
 }
 
-// Sits reports whether a seat is that of the one who is called nick now: then
+// Sits reports whether a seat is that of the one who is called as by is now: then
 // their nick changes, their leaving and what else happens to them matter.
-func (s State) Sits(nick string) bool {
+func (s State) Sits(by Who) bool {
 	return slices.ContainsFunc(s.Queue.Trains, func(t Train) bool {
-		return slices.ContainsFunc(t.Riders, func(r Rider) bool { return s.sits(r, nick) })
+		return slices.ContainsFunc(t.Riders, func(r Rider) bool { return s.sits(r, by) })
 	})
 }
 
-func (s State) sits(r Rider, nick string) bool {
-	return s.here(r, nick) || r.Who == (Who{}) && s.Casemap.Same(r.Nick, nick)
-}
+func (s State) sits(r Rider, by Who) bool { return s.here(r, by.Nick) || s.claims(r, by) }
 
 // Rides reports whether a seat is by's.
 func (s State) Rides(by Who) bool {

@@ -409,7 +409,7 @@ func describe(w Who) string {
 	case w.Host != "":
 		return w.User + "@" + w.Host
 	}
-	return "not seen yet"
+	return "not seen yet, under an account of that name"
 }
 
 func joinNicks(tr Train) string { return strings.Join(nicks(tr), ", ") }

@@ -72,18 +72,24 @@ func (n *Network) Addr(server int) string { return n.addr[server] }
 
 // Split takes the second server from the network.
 func (n *Network) Split() {
+	n.t.Helper()
 	n.opers[0].Send("SQUIT b.test :split")
-	n.opers[0].Sync()
+	n.until("the servers part", func() bool { return !n.linked(0, "b.test") && !n.linked(1, "services.test") })
 }
 
 // Link links the two servers, unless they are linked.
 func (n *Network) Link() {
 	n.t.Helper()
 	n.opers[0].Send("CONNECT b.test")
-	over := time.Now().Add(Patience)
-	for !n.linked(0, "b.test") || !n.linked(1, "services.test") {
+	n.until("the servers link", func() bool { return n.linked(0, "b.test") && n.linked(1, "services.test") })
+}
+
+// until asks until ok says so.
+func (n *Network) until(what string, ok func() bool) {
+	n.t.Helper()
+	for over := time.Now().Add(Patience); !ok(); {
 		if time.Now().After(over) {
-			n.t.Fatal("the servers don't link")
+			n.t.Fatalf("never: %s", what)
 		}
 	}
 }
