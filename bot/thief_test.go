@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -70,6 +71,8 @@ var ways = []struct {
 type heist struct {
 	t       *testing.T
 	net     *irctest.Network
+	addr    string // the bot's server
+	rules   train.Rules
 	rng     *rand.Rand
 	k       int
 	channel string
@@ -86,7 +89,7 @@ type heist struct {
 }
 
 func newHeist(t *testing.T, n *irctest.Network, k int, way string) *heist {
-	h := &heist{t: t, net: n, k: k, rng: rand.New(rand.NewPCG(uint64(k), 5)), drove: "driver", seats: 2,
+	h := &heist{t: t, net: n, addr: n.Addr(0), k: k, rng: rand.New(rand.NewPCG(uint64(k), 5)), drove: "driver", seats: 2,
 		channel: fmt.Sprintf("#push%d", k), nick: fmt.Sprintf("d[%d", k)}
 	far := n.Addr(h.rng.IntN(2)) // the server of the driver's
 	near := n.Addr(h.rng.IntN(2))
@@ -121,10 +124,10 @@ func (h *heist) start() {
 		h.t.Fatal(err)
 	}
 	log := zerolog.New(zerolog.NewTestWriter(h.t)).Level(zerolog.ErrorLevel)
-	link := irc.New(irc.Config{Server: h.net.Addr(0), Nick: h.botNick(), Channel: h.channel, Log: log})
+	link := irc.New(irc.Config{Server: h.addr, Nick: h.botNick(), Channel: h.channel, Log: log})
 	ready := make(chan struct{})
-	cfg := Config{Nick: h.botNick(), Channel: h.channel, Dir: dir, Version: "test", Log: log, Ready: func() { close(ready) },
-		Rules:  train.Rules{Stacks: []train.Stack{{Name: "web", Stages: []train.Stage{{Name: "princess"}, {Name: "prod"}}}}},
+	h.rules.Stacks = []train.Stack{{Name: "web", Stages: []train.Stage{{Name: "princess"}, {Name: "prod"}}}}
+	cfg := Config{Rules: h.rules, Nick: h.botNick(), Channel: h.channel, Dir: dir, Version: "test", Log: log, Ready: func() { close(ready) },
 		Fleets: map[deploy.Target]Fleet{{Stack: "web", Stage: "princess"}: {Branch: "main", Hosts: []string{"p1"}}, {Stack: "web", Stage: "prod"}: {Branch: "main", Hosts: []string{"w1"}}}}
 	fleet := newScripted() // a rollout waits at its first step
 	if h.bot, err = New(cfg, st, link, fleet); err != nil {
@@ -189,7 +192,7 @@ func (h *heist) meetAfter(c *irctest.Client) {
 func (h *heist) meet() {
 	h.t.Helper()
 	h.watch.Say(h.channel, ".version")
-	h.watch.Expect(` NOTICE \S+ :pushtrain test; I know people by their services account`)
+	h.watch.Expect(` NOTICE \S+ :pushtrain test; I know people by `)
 }
 
 // judge: the queue is the driver and the rider, as they came, and a rollout runs only in the end, by whoever may.
@@ -415,3 +418,60 @@ func (h *heist) hand() *irctest.Client {
 	h.command(h.rider, ".drive")
 	return h.rider
 }
+
+// TestThiefAndCodes: where nothing tells a thief from the driver, the code does. The
+// thief is quick, reads all that the bot sends to the nick, and uses each code.
+func TestThiefAndCodes(t *testing.T) {
+	server := irctest.Ngircd(t, irctest.Options{})
+	for k := range 24 {
+		t.Run(fmt.Sprint(k), func(t *testing.T) {
+			h := &heist{t: t, addr: server.Addr(), k: k, rng: rand.New(rand.NewPCG(uint64(k), 6)), drove: "nobody yet", seats: 1,
+				channel: fmt.Sprintf("#push%d", k), nick: fmt.Sprintf("d%d", k), rules: train.Rules{Code: true}}
+			h.start()
+			person := func(nick string) *irctest.Client {
+				c := irctest.DialAs(t, h.addr, irctest.Person{Nick: nick, User: "d"})
+				c.Join(h.channel)
+				return c
+			}
+			h.watch, h.driver, h.thief = person(fmt.Sprintf("w%d", k)), person(h.nick), person(fmt.Sprintf("t%d", k))
+			h.driver.Say(h.channel, ".join")
+			leave, code := []string{"QUIT", "NICK x" + h.nick}[k%2], ""
+			if k%4 >= 2 { // else the driver is gone before the code can have come
+				code = h.driver.Expect(` NOTICE \S+ :your code is (\w+)`)[1]
+				h.meetAfter(h.driver)
+			}
+			if k%8 >= 4 {
+				h.meet() // the bot has seen that the code came
+			}
+			h.driver.Send(leave)
+			for range 20 {
+				h.thief.Send("NICK " + h.nick)
+			}
+			h.meetAfter(h.thief)
+			h.thief.Say(h.channel, ".princess")
+			for range 3 { // a code may be answered by a code
+				for _, line := range h.thief.Sync() {
+					if m := codeSent.FindStringSubmatch(line); m != nil {
+						h.thief.Say(h.channel, ".princess "+m[1])
+						h.thief.Say(h.channel, ".drive "+m[1])
+					}
+				}
+				h.meetAfter(h.thief)
+			}
+			h.judge("after the race", false)
+			if code == "" {
+				return
+			}
+			if leave == "QUIT" {
+				h.thief.Send("NICK " + h.thief.Nick)
+				h.thief.Sync()
+				h.driver = person(h.nick)
+			}
+			h.drove = ""
+			h.command(h.driver, ".princess "+code)
+			h.judge("at the end", true)
+		})
+	}
+}
+
+var codeSent = regexp.MustCompile(` NOTICE \S+ :your code is (\w+)`)

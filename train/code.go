@@ -49,6 +49,35 @@ func (t *turn) handed(e Handed) {
 	}
 }
 
+// codeOf is the number of the code that By said with e; 0 = none.
+func codeOf(e Event) int {
+	switch e := e.(type) {
+	case Step:
+		return e.Code
+	case Confirm:
+		return e.Code
+	case Drive:
+		return e.Code
+	case Voided:
+		return e.N
+	}
+	return 0
+}
+
+// reclaim gives By the seat whose good code they said: only who took it has it, and
+// whoever sits there under their nick is somebody else.
+func (t *turn) reclaim(n int) {
+	id, r := t.coded(n)
+	if r == nil || !t.Coded() || !t.good(r.Code) || t.is(*r, t.by) {
+		return
+	}
+	tr := t.Queue.Trains[t.find(id)]
+	if k := t.named(tr, t.by.Nick); t.seat(tr, t.by) < 0 && (k < 0 || &tr.Riders[k] == r) {
+		t.rename(r, t.by.Nick)
+		r.Who, r.Gone = t.by.identity(), false
+	}
+}
+
 // voided replaces a code that was said for nothing: now everybody has read it. Only
 // who sits there, and had a good one, gets another.
 func (t *turn) voided(e Voided) {

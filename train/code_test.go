@@ -69,7 +69,7 @@ func TestCodeGoesAstray(t *testing.T) {
 	}
 }
 
-func TestCodeOfAnotherNick(t *testing.T) {
+func TestCodeUnderAnotherNick(t *testing.T) {
 	c := newCoding(t)
 	c.do(ally, Renamed{To: "al"})
 	if r := c.Queue.Trains[0].Riders[0]; r.Code.N != 2 || r.Code.For.Nick != "al" {
@@ -81,11 +81,16 @@ func TestCodeOfAnotherNick(t *testing.T) {
 	if r := c.Queue.Trains[0].Riders[0]; r.Code.N != 2 {
 		t.Errorf("after a nick change when it had come: %+v, want the same code", r.Code)
 	}
-	mallory := Who{Nick: "mallory", User: "m", Host: "h"}
-	if c.do(mallory, Voided{N: 2}); c.Codes != 2 {
-		t.Error("a code said by somebody else was exchanged")
+	c.do(ally, Parted{})
+	c.do(robber, Heard{Spoke: true})
+	c.do(robber, Renamed{To: "mallory"}) // the seat goes with them
+	if got := c.try(ally, Step{Stage: "prod"}); got == "" {
+		t.Error("nothing proves that ally is back, and a rollout starts")
 	}
-	if got := c.try(ally, Step{Stage: "prod", Code: 2}); got != "no code" {
-		t.Errorf("a code that somebody else has said: refusal %q", got)
+	c.do(ally, Parted{})
+	ally := Who{Nick: "ally", User: "a", Host: "another"}
+	c.do(ally, Step{Stage: "prod", Code: 2})
+	if r := c.Queue.Trains[0].Riders[0]; r.Nick != "ally" || r.Code.N != 3 || r.Code.For.Nick != "ally" {
+		t.Errorf("who said the code has the seat %+v", r)
 	}
 }

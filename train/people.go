@@ -70,6 +70,7 @@ func (t *turn) bind(e Event) {
 	if t.by.Nick == "" {
 		return
 	}
+	t.reclaim(codeOf(e))
 	spoke := true
 	switch e := e.(type) {
 	case Renamed, Identified, Parted:
