@@ -382,6 +382,7 @@ func (h *heist) away() *irctest.Client {
 
 func (h *heist) logout() *irctest.Client {
 	h.race(h.driver, []string{"PRIVMSG NickServ :LOGOUT", "NICK " + h.nick + "_", h.to("hm"), "NICK " + h.nick}, h.thief, h.attack(h.nick))
+	h.driver.Expect(` 901 `)
 	h.command(h.driver, ".princess")
 	h.judge("after the logout", false)
 	h.driver.Login("driver")

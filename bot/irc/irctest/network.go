@@ -73,23 +73,27 @@ func (n *Network) Addr(server int) string { return n.addr[server] }
 // Split takes the second server from the network.
 func (n *Network) Split() {
 	n.t.Helper()
-	n.opers[0].Send("SQUIT b.test :split")
-	n.until("the servers part", func() bool { return !n.linked(0, "b.test") && !n.linked(1, "services.test") })
+	n.until("SQUIT b.test :split", func() bool { return !n.linked(0, "b.test") && !n.linked(1, "services.test") })
 }
 
 // Link links the two servers, unless they are linked.
 func (n *Network) Link() {
 	n.t.Helper()
-	n.opers[0].Send("CONNECT b.test")
-	n.until("the servers link", func() bool { return n.linked(0, "b.test") && n.linked(1, "services.test") })
+	n.until("CONNECT b.test", func() bool { return n.linked(0, "b.test") && n.linked(1, "services.test") })
 }
 
-// until asks until ok says so.
-func (n *Network) until(what string, ok func() bool) {
+// until has an operator say a command, each second anew, until ok says that it has worked.
+func (n *Network) until(command string, ok func() bool) {
 	n.t.Helper()
-	for over := time.Now().Add(Patience); !ok(); {
-		if time.Now().After(over) {
-			n.t.Fatalf("never: %s", what)
+	for over, again := time.Now().Add(Patience), time.Now(); ; {
+		if now := time.Now(); now.After(over) {
+			n.t.Fatalf("%s: it never works", command)
+		} else if !now.Before(again) {
+			n.opers[0].Send(command)
+			again = now.Add(time.Second)
+		}
+		if ok() {
+			return
 		}
 	}
 }
