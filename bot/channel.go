@@ -223,6 +223,9 @@ func (b *Bot) onSaid(e irc.Said) {
 		b.command(who, w, e.Private, here)
 	}
 	if !e.Private {
+		if !here {
+			who = train.Who{} // nobody who could have a seat
+		}
 		b.voidCode(who, e.Text)
 	}
 }
