@@ -73,23 +73,28 @@ func (n *Network) Addr(server int) string { return n.addr[server] }
 // Split takes the second server from the network.
 func (n *Network) Split() {
 	n.t.Helper()
-	n.until("SQUIT b.test :split", func() bool { return !n.linked(0, "b.test") && !n.linked(1, "services.test") })
+	n.until([2]string{"SQUIT b.test :split", "SQUIT a.test :split"}, func() bool { return !n.linked(0, "b.test") && !n.linked(1, "services.test") })
 }
 
 // Link links the two servers, unless they are linked.
 func (n *Network) Link() {
 	n.t.Helper()
-	n.until("CONNECT b.test", func() bool { return n.linked(0, "b.test") && n.linked(1, "services.test") })
+	n.until([2]string{"CONNECT b.test"}, func() bool { return n.linked(0, "b.test") && n.linked(1, "services.test") })
 }
 
-// until has an operator say a command, each second anew, until ok says that it has worked.
-func (n *Network) until(command string, ok func() bool) {
+// until has the operators say their commands, every second anew, until ok says that
+// it has worked: each server has its own idea of a link, and may refuse one that it has not yet given up.
+func (n *Network) until(commands [2]string, ok func() bool) {
 	n.t.Helper()
 	for over, again := time.Now().Add(Patience), time.Now(); ; {
 		if now := time.Now(); now.After(over) {
-			n.t.Fatalf("%s: it never works", command)
+			n.t.Fatalf("%v: it never works; the servers said:\n%s\n%s", commands, strings.Join(n.opers[0].seen, "\n"), strings.Join(n.opers[1].seen, "\n"))
 		} else if !now.Before(again) {
-			n.opers[0].Send(command)
+			for i, command := range commands {
+				if command != "" {
+					n.opers[i].Send(command)
+				}
+			}
 			again = now.Add(time.Second)
 		}
 		if ok() {
