@@ -1,7 +1,7 @@
 # make demo    the main job, on loopback; ARGS="--play=no --for 60s" go to `pushtrain demo`
 # make test    every test, with all that they need; PUSHTRAIN_SHOTS=DIR keeps pictures of the page
 # make bench   the figures; PEERS=yes has Ansible, Capistrano and shipit-deploy measured beside
-# make soak    long runs with full counts: PART=sim, mixed, faults or power, each under an hour
+# make soak    long runs with full counts: PART=sim, mixed, faults, power or thief, each under an hour
 # make build   bin/pushtrain
 
 SHELL := /bin/bash
@@ -10,7 +10,7 @@ STATICCHECK := .tools/staticcheck
 ARGS ?=
 
 DEMO_PACKAGES := git rsync
-TEST_PACKAGES := git rsync openssh-client openssh-server ngircd nginx util-linux strace zsh fish \
+TEST_PACKAGES := git rsync openssh-client openssh-server ngircd inspircd atheme-services nginx util-linux strace zsh fish \
 	php8.2-fpm apache2-bin libapache2-mod-php8.2 curl chromium fonts-dejavu-core
 SOAK_PACKAGES := caddy
 PEER_PACKAGES := ansible capistrano
@@ -62,7 +62,8 @@ SOAK_mixed := -parallel 6 -run '^(TestMixed|TestWarmCache|TestForget)$$' ./deplo
 SOAK_sim := -run '^TestSeeds$$' ./deploy/sim -seeds 1000000
 SOAK_faults := -run '^TestFaults$$' ./cmd/pushtrain -faults -faults-done $(CURDIR)/.soak/faults
 SOAK_power := -run '^TestPowerLoss$$' ./bot/store ./deploy/host -power
-PARTS := sim mixed faults power
+SOAK_thief := -run '^TestThief$$' ./bot -thief 1000
+PARTS := sim mixed faults power thief
 
 soak: packages-soak
 	@[ -n '$(filter $(PARTS),$(PART))' ] || { echo 'make soak PART=…: one of $(PARTS)'; exit 2; }

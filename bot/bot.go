@@ -68,7 +68,8 @@ type Chat interface {
 	SetTopic(text string)
 	Say(p irc.Priority, text string)
 	Notice(p irc.Priority, nick, text string)
-	Waiting() int // lines that are not on their way yet
+	Hand(nick, text string, receipt int) // a Notice that irc.Delivered answers
+	Waiting() int                        // lines that are not on their way yet
 }
 
 // Deployer carries out the effects of rollouts. *fleet.Fleet is one.
@@ -134,6 +135,8 @@ type Bot struct {
 	began    map[string]uint64                  // by stack: the rollout that this process began last
 	audited  time.Time                          // the last time, or the start
 	accounts bool                               // the server tells accounts
+	codeKey  []byte                             // of one-time codes; nil where none are given
+	promised string                             // what was last logged of who is who
 	log      []Entry                            // the deploy log, oldest first; entries are never changed
 	unshelf  []Entry                            // those that are in no volume yet, as they came
 	volumes  int                                // full ones, in the journal's snapshots
@@ -177,6 +180,12 @@ func New(cfg Config, st *store.Store, chat Chat, d Deployer) (*Bot, error) {
 	}
 	if err := b.load(); err != nil {
 		return nil, err
+	}
+	if cfg.Rules.Code {
+		var err error
+		if b.codeKey, err = codeKey(cfg.Dir); err != nil {
+			return nil, err
+		}
 	}
 	b.publish()
 	return b, nil

@@ -29,19 +29,19 @@ func (b *Bot) onIRC(e irc.Event) {
 		}
 	case irc.Left:
 		delete(b.members, b.fold(e.Who.Nick))
-		if who := b.who(e.Who); b.train.Rides(who) {
+		if who := b.who(e.Who); b.train.Sits(who) {
 			b.must(who, train.Parted{})
 		}
 	case irc.Renamed:
 		b.onRenamed(e)
 	case irc.Identified:
-		m := b.members[b.fold(e.Old.Nick)]
-		m.Who = e.New
-		b.members[b.fold(e.New.Nick)] = m
+		b.onIdentified(e)
 	case irc.Rights:
 		if b.mute && (e.Op || !e.TopicLock) {
 			b.mute, b.asked = false, ""
 		}
+	case irc.Delivered:
+		b.must(train.Who{}, train.Handed{N: e.Receipt})
 	case irc.Refused:
 		b.onRefused(e)
 	}
@@ -52,7 +52,7 @@ func (b *Bot) fold(nick string) string { return b.train.Casemap.Fold(nick) }
 // who is a person as the train knows them.
 func (b *Bot) who(w irc.Who) train.Who {
 	op := slices.ContainsFunc(b.cfg.Ops, func(o string) bool {
-		if b.accounts || w.Account != "" {
+		if b.accounts || w.Account != "" || b.train.Identity() == "account" {
 			return strings.EqualFold(o, w.Account)
 		}
 		return b.same(o, w.Nick)
@@ -75,14 +75,17 @@ func (b *Bot) onOnline(e irc.Online) {
 		b.cfg.Ready = nil
 	}
 	clear(b.members)
-	on := train.Online{Casemap: e.Casemap, Limit: irc.TopicLimit(e.TopicLen, e.Prefix, b.cfg.Channel)}
+	on := train.Online{Casemap: e.Casemap, Accounts: e.Accounts, Limit: irc.TopicLimit(e.TopicLen, e.Prefix, b.cfg.Channel)}
+	now := b.train
+	now.Casemap, now.Accounts = e.Casemap, e.Accounts
 	for _, m := range e.Members {
 		b.members[e.Casemap.Fold(m.Nick)] = m
-		if who := b.who(m.Who); b.train.Rides(who) || b.train.Claims(who, false) {
+		if who := b.who(m.Who); now.Rides(who) || now.Claims(who, false) {
 			on.Riders = append(on.Riders, who)
 		}
 	}
 	b.must(train.Who{}, on)
+	b.logPromise()
 	for _, who := range on.Riders {
 		if b.train.Claims(who, false) {
 			b.must(who, train.Heard{})
@@ -102,13 +105,17 @@ func (b *Bot) onTopic(e irc.Topic) {
 		b.must(train.Who{}, train.Shown{Text: e.Text})
 		if len(e.Text) >= shortestCut && strings.HasPrefix(b.asked, e.Text) && !slices.Contains(b.wrote, e.Text) {
 			b.cfg.Log.Warn().Int("bytes", len(e.Text)).Msg("the server cut the topic; writing a shorter one")
-			b.must(train.Who{}, train.Online{Casemap: b.train.Casemap, Limit: len(e.Text), Riders: b.present()})
+			b.must(train.Who{}, train.Online{Casemap: b.train.Casemap, Accounts: b.accounts, Limit: len(e.Text), Still: true})
 		} else if len(b.wrote) > 0 && e.Text == b.wrote[len(b.wrote)-1] {
 			b.asked = e.Text // nothing newer is under way: a hand edit that said what the queue says may be overwritten
 		}
 	default:
 		b.asked = e.Text
-		b.must(b.who(e.By), train.Edited{Text: e.Text, Known: b.nicks(), Away: e.OnJoin})
+		edit := train.Edited{Text: e.Text, Known: b.nicks(), Away: e.OnJoin}
+		if !e.OnJoin {
+			edit.Here = b.named(e.Text)
+		}
+		b.must(b.who(e.By), edit)
 	}
 }
 
@@ -116,14 +123,15 @@ func (b *Bot) onTopic(e irc.Topic) {
 // echo that does not say what was last asked for is that of an older topic.
 const shortestCut = 200
 
-// present are the riders who are in the channel.
-func (b *Bot) present() []train.Who {
+// named are the people in the channel whose nicks may stand in text.
+func (b *Bot) named(text string) []train.Who {
 	var out []train.Who
 	for _, m := range b.members {
-		if who := b.who(m.Who); b.train.Rides(who) {
-			out = append(out, who)
+		if strings.Contains(b.fold(text), b.fold(m.Nick)) {
+			out = append(out, b.who(m.Who))
 		}
 	}
+	slices.SortFunc(out, func(x, y train.Who) int { return strings.Compare(x.Nick, y.Nick) })
 	return out
 }
 
@@ -173,8 +181,21 @@ func (b *Bot) onRenamed(e irc.Renamed) {
 	m.Who = e.Who
 	m.Nick = e.To
 	b.members[b.fold(e.To)] = m
-	if who := b.who(e.Who); b.train.Rides(who) {
+	if who := b.who(e.Who); b.train.Sits(who) {
 		b.must(who, train.Renamed{To: e.To})
+	}
+}
+
+func (b *Bot) onIdentified(e irc.Identified) {
+	m := b.members[b.fold(e.Old.Nick)]
+	m.Who = e.New
+	b.members[b.fold(e.New.Nick)] = m
+	old, who := b.who(e.Old), b.who(e.New)
+	if b.train.Sits(old) {
+		b.must(old, train.Identified{As: train.Who{Nick: who.Nick, User: who.User, Host: who.Host, Account: who.Account}})
+	}
+	if b.train.Claims(who, false) {
+		b.must(who, train.Heard{})
 	}
 }
 
@@ -189,14 +210,23 @@ func (b *Bot) onRefused(e irc.Refused) {
 // onSaid reads commands.
 func (b *Bot) onSaid(e irc.Said) {
 	who := b.who(e.From)
-	b.hear(who, e.Private)
+	_, here := b.members[b.fold(who.Nick)]
+	if here {
+		b.hear(who, e.Private)
+	}
 	prefix := b.cfg.Prefix
 	text := e.Text
 	if e.Private && !strings.HasPrefix(strings.TrimSpace(text), prefix) {
 		text = prefix + strings.TrimSpace(text) // alone with the bot, the prefix may be left out
 	}
 	for _, w := range split(text, prefix, b.nick) {
-		b.command(who, w, e.Private)
+		b.command(who, w, e.Private, here)
+	}
+	if !e.Private {
+		if !here {
+			who = train.Who{} // nobody who could have a seat
+		}
+		b.voidCode(who, e.Text)
 	}
 }
 
@@ -208,8 +238,9 @@ func (b *Bot) hear(who train.Who, private bool) {
 	}
 }
 
-// command carries out one command of a person.
-func (b *Bot) command(who train.Who, w []word, private bool) {
+// command carries out one command of a person. Who is not here can only ask: the
+// server would not tell of their new nick, or that they left.
+func (b *Bot) command(who train.Who, w []word, private, here bool) {
 	c, ok := b.find(w[0].text)
 	if !ok {
 		b.hint(who, w[0].text, private)
@@ -223,9 +254,13 @@ func (b *Bot) command(who train.Who, w []word, private bool) {
 		for _, line := range c.answer(b, who, args) {
 			b.answer(who.Nick, plain, line)
 		}
+	case !here:
+		b.answer(who.Nick, refused, fmt.Sprintf("I know people only while they are in %s: come in, then say %s%s", b.cfg.Channel, b.cfg.Prefix, c.Name))
 	default:
+		code, args := b.codeIn(args)
 		event, err := c.parse(b, args)
 		if err == nil {
+			event = withCode(event, code)
 			err = b.try(who, event)
 		}
 		if err == nil {

@@ -81,6 +81,11 @@ func (c *channel) Notice(_ irc.Priority, nick, text string) {
 	c.note(fmt.Sprintf("-%s- %s", nick, text))
 }
 
+func (c *channel) Hand(nick, text string, receipt int) {
+	c.Notice(irc.Urgent, nick, text)
+	c.bot.inbox <- irc.Delivered{Receipt: receipt}
+}
+
 func (c *channel) Waiting() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

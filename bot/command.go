@@ -55,6 +55,8 @@ func Commands(rules train.Rules) []Command {
 			Does: "rolls the train out to " + st.Name})
 	}
 	return append(table, []Command{
+		{Name: "confirm", Args: "[STACK]", Who: "another rider", rollout: true, parse: parseStack(func(s string) train.Event { return train.Confirm{Stack: s} }),
+			Does: "starts what the driver asked for, where a stage wants two people"},
 		{Name: "at", Args: "STAGE [STACK]", Who: "driver", parse: parseAt,
 			Does: "sets the marker by hand, for a stage that something else deploys"},
 		{Name: "done", Aliases: []string{"finito"}, Args: "[STACK]", Who: "driver", parse: parseStack(func(s string) train.Event { return train.Done{Stack: s} }),

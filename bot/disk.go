@@ -19,7 +19,7 @@ var errFull = &train.Refusal{Code: "disk full", Text: "the disk of the journal i
 // what ends a rollout, is recorded from the reserve too.
 func allowedWhenFull(by train.Who, e train.Event) bool {
 	switch e.(type) {
-	case train.Abort, train.Rollback, train.Edited, train.Renamed, train.Parted, train.Heard:
+	case train.Abort, train.Rollback, train.Edited, train.Renamed, train.Identified, train.Parted, train.Heard, train.Voided:
 		return true
 	}
 	return by.Nick == ""

@@ -170,15 +170,3 @@ func answerHelp(b *Bot, _ train.Who, args []word) []string {
 		p + "help CMD explains one; everything works as \"" + b.nick + ": join\" too.",
 	}
 }
-
-// answerVersion says what runs here and what it can promise about who is who.
-func answerVersion(b *Bot, _ train.Who, _ []word) []string {
-	know := b.train.Rules.Identity
-	if know == "" || know == "auto" {
-		know = "nick and user@host, as seen at .join: this server tells no accounts"
-		if b.accounts {
-			know = "services accounts"
-		}
-	}
-	return []string{fmt.Sprintf("pushtrain %s; I know people by %s", b.cfg.Version, know)}
-}

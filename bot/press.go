@@ -67,8 +67,7 @@ func (b *Bot) inChannel(p Person) (train.Who, error) {
 	if !b.online {
 		return train.Who{}, &usageError{fmt.Sprintf("the bot is not in %s just now: the page speaks for people there; `pushtrain` in the shell does without", b.cfg.Channel)}
 	}
-	mode := b.train.Rules.Identity
-	byAccount := mode == "account" || b.accounts && mode != "nick" && mode != "hostmask"
+	byAccount := b.train.Identity() == "account"
 	var found []train.Who
 	for _, m := range b.members {
 		if byAccount && m.Account != "" && strings.EqualFold(m.Account, p.Account) || !byAccount && b.same(m.Nick, p.Nick) {

@@ -26,6 +26,8 @@ func (b *Bot) deed(e train.Effect) {
 			s.Hosts, s.Sync, s.Test, s.Check, s.MaxQuarantine = []string{e.Host}, true, false, false, 0
 		}
 		b.begin(s)
+	case train.Coded:
+		b.handCode(e)
 	case train.FlipBack:
 		b.flipBack(e)
 	case train.Stop:

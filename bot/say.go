@@ -24,6 +24,16 @@ func (b *Bot) tell(by train.Who, e train.Effect) {
 		if e.Place > 0 || e.Size == 1 { // else the channel hears who is up
 			b.answer(by.Nick, boarded, b.boardedText(e))
 		}
+	case train.Asked:
+		b.channel("", fmt.Sprintf("%s: %s asks for %s of %s: .confirm by one of you starts it", b.pings(e.Riders), b.quietly(e.By), e.Stage, e.Releases()))
+	case train.AskVoid:
+		text := fmt.Sprintf("%s: what was to be confirmed has changed: .%s asks again", b.ping(e.Driver), e.Stage)
+		if e.By != "" {
+			text = fmt.Sprintf("%s called %s off before it was confirmed", b.quietly(e.By), e.Stage)
+		}
+		b.channel("", text)
+	case train.Confirmed:
+		b.channel("", fmt.Sprintf("%s confirmed %s for %s", b.quietly(e.By), e.Stage, b.quietly(e.For)))
 	case train.Up:
 		b.tellUp(by, e)
 		if !e.Again {

@@ -1,9 +1,11 @@
 package bot
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -317,6 +319,11 @@ func (s *stage) directive(line string) (bool, error) {
 		s.cfg.Audit, err = time.ParseDuration(rest)
 	case "identity":
 		s.cfg.Rules.Identity = rest
+	case "code":
+		s.cfg.Rules.Code = true
+		if err := os.WriteFile(filepath.Join(s.dir, "code.key"), bytes.Repeat([]byte{7}, 32), 0o600); err != nil {
+			return true, err
+		}
 	case "ops":
 		s.cfg.Ops = strings.Fields(rest)
 	case "accounts":
@@ -362,7 +369,8 @@ func (s *stage) stacks(text string) {
 		}
 		for i, name := range strings.Fields(m[3]) {
 			name, external := strings.CutSuffix(name, "!")
-			st.Stages = append(st.Stages, train.Stage{Name: name, External: external})
+			name, confirm := strings.CutSuffix(name, "?")
+			st.Stages = append(st.Stages, train.Stage{Name: name, External: external, Confirm: confirm})
 			f := Fleet{Branch: "main", Hosts: []string{"web1", "web2"}, Check: i > 0}
 			if i == 0 {
 				f.Hosts, f.Test = []string{"princess1"}, true

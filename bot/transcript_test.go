@@ -23,8 +23,8 @@ var update = flag.Bool("update", false, "rewrite the outputs in testdata; review
 // A line that stands at the margin is what people and the world do:
 //
 //	== A scene                        a new bot on an empty journal
-//	stacks web: princess prod; config (c): princess prod; search: qa! prod       (! = external)
-//	cap 3, idle 15m, ops NICK, identity account, casemapping rfc1459, accounts, topic limit 60, first install, quarantine 1, audit 6h, people ADDRESS = NICK; …, diffs web URL, watch web/prod 5m 10x 20 rollback
+//	stacks web: princess prod; config (c): princess prod; search: qa! prod       (! = external, ? = confirm)
+//	cap 3, idle 15m, ops NICK, identity account, code, casemapping rfc1459, accounts, topic limit 60, first install, quarantine 1, audit 6h, people ADDRESS = NICK; …, diffs web URL, watch web/prod 5m 10x 20 rollback
 //	alice> .join                      said in the channel; "alice to pushbot>" says it to the bot alone
 //	*** bob sets topic: …             by hand; "bob clears the topic"
 //	*** bob joins | joins from elsewhere | quits | parts | is now known as bob_ | logs in as b

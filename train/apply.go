@@ -24,12 +24,13 @@ func refuse(code, format string, args ...any) error {
 func (s State) Apply(in Input) (State, []Effect, error) {
 	t := turn{State: s.clone(), at: in.At, by: in.By}
 	held := t.held()
-	t.bind()
+	t.bind(in.Event)
 	if err := t.do(in.Event); err != nil {
 		return s, nil, err
 	}
 	t.gone(s.Queue.Trains)
 	t.settle(held)
+	t.askings()
 	t.write()
 	return t.State, t.effects, nil
 }
@@ -58,6 +59,8 @@ func (t *turn) do(e Event) error {
 		return t.vote(e)
 	case Step:
 		return t.step(e)
+	case Confirm:
+		return t.confirm(e)
 	case Sync:
 		return t.sync(e)
 	case Ship:
@@ -88,6 +91,12 @@ func (t *turn) do(e Event) error {
 		t.see(e.Text, "")
 	case Renamed:
 		t.renamed(e)
+	case Handed:
+		t.handed(e)
+	case Voided:
+		t.voided(e)
+	case Identified:
+		t.identified(e)
 	case Parted:
 		t.parted()
 	case Heard:

@@ -30,6 +30,8 @@ func inputs(t *rapid.T, s State) Input {
 	text := rapid.SampledFrom([]string{"", "slow", "db is down", `say "hi"`})
 	by := person(who.Draw(t, "by"))
 	by.Op = rapid.IntRange(0, 9).Draw(t, "op") == 0
+	by.Account = rapid.SampledFrom([]string{"", by.Nick}).Draw(t, "account")
+	code := rapid.IntRange(0, s.Codes)
 	var e Event
 	switch rapid.IntRange(0, 19).Draw(t, "what") {
 	case 0, 1, 2, 3:
@@ -46,7 +48,7 @@ func inputs(t *rapid.T, s State) Input {
 	case 4:
 		e = Leave{Last: rapid.Bool().Draw(t, "last")}
 	case 5:
-		d := Drive{}
+		d := Drive{Code: code.Draw(t, "code")}
 		if rapid.Bool().Draw(t, "to") {
 			d.To = who.Draw(t, "whom")
 		}
@@ -54,7 +56,7 @@ func inputs(t *rapid.T, s State) Input {
 	case 6, 7:
 		e = Vote{Stack: stack.Draw(t, "stack"), Mark: rapid.SampledFrom([]Mark{Good, Good, Good, Uhoh}).Draw(t, "mark")}
 	case 8, 9:
-		e = Step{Stage: stage.Draw(t, "stage")}
+		e = rapid.SampledFrom([]Event{Step{Stage: stage.Draw(t, "stage"), Code: code.Draw(t, "code")}, Confirm{Code: code.Draw(t, "code")}}).Draw(t, "start")
 	case 10:
 		e = At{Stage: stage.Draw(t, "stage")}
 	case 11:
@@ -64,14 +66,15 @@ func inputs(t *rapid.T, s State) Input {
 	case 13:
 		e = rapid.SampledFrom([]Event{Halt{Stack: "config"}, Halt{Why: "db"}, Lift{}}).Draw(t, "hold")
 	case 14:
-		e = rapid.SampledFrom([]Event{Parted{}, Heard{}, Heard{Spoke: true}, Renamed{To: who.Draw(t, "nick")}}).Draw(t, "presence")
+		e = rapid.SampledFrom([]Event{Parted{}, Heard{}, Heard{Spoke: true}, Renamed{To: who.Draw(t, "nick")},
+			Identified{As: person(by.Nick)}, Handed{N: code.Draw(t, "handed")}, Voided{N: code.Draw(t, "said")}}).Draw(t, "presence")
 	case 15:
-		e = Edited{Text: editOf(t, s), Away: rapid.Bool().Draw(t, "away"), Known: rapid.SliceOf(rapid.SampledFrom(people)).Draw(t, "known")}
+		e = Edited{Text: editOf(t, s), Away: rapid.Bool().Draw(t, "away"), Known: rapid.SliceOf(rapid.SampledFrom(people)).Draw(t, "known"), Here: []Who{by}}
 		by.Op = false
 	case 16:
 		e = Shown{Text: s.Topic()}
 		if rapid.IntRange(0, 3).Draw(t, "online") == 0 {
-			e = Online{Casemap: s.Casemap, Limit: rapid.SampledFrom([]int{0, 30, 60}).Draw(t, "limit"), Riders: []Who{by}}
+			e = Online{Casemap: s.Casemap, Limit: rapid.SampledFrom([]int{0, 30, 60}).Draw(t, "limit"), Riders: []Who{by}, Accounts: rapid.Bool().Draw(t, "accounts"), Still: rapid.Bool().Draw(t, "still")}
 		}
 		by = Who{}
 	case 17:
@@ -191,7 +194,11 @@ func TestInvariants(t *testing.T) { rapid.Check(t, invariants) }
 
 func invariants(t *rapid.T) {
 	var s State
-	start := Input{At: s.clock(), Event: Configured{Rules: rules}}
+	r := rules
+	r.Code = rapid.Bool().Draw(t, "codes")
+	r.Stacks = slices.Clone(r.Stacks)
+	r.Stacks[0].Stages = []Stage{{Name: "princess"}, {Name: "prod", Confirm: rapid.Bool().Draw(t, "confirm")}}
+	start := Input{At: s.clock(), Event: Configured{Rules: r}}
 	s, _, _ = s.Apply(start)
 	journal := []Input{start}
 	for range rapid.IntRange(1, 60).Draw(t, "steps") {
@@ -237,7 +244,7 @@ func nobodyLost(t rapid.TB, before, after State, in Input) {
 	switch in.Event.(type) {
 	case Leave, Kick, Done:
 		return
-	case Renamed, Heard: // a seat's name may follow its owner
+	case Renamed, Heard, Voided, Step, Confirm, Drive: // a seat's name may follow its owner
 		if a, b := len(everybody(before.Queue)), len(everybody(after.Queue)); a != b {
 			t.Fatalf("%T: %d seats became %d: %s", in.Event, a, b, after.Topic())
 		}

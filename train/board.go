@@ -79,6 +79,7 @@ func (t *turn) join(e Join) error {
 		b.Held = t.heldFor(*tr)
 	}
 	t.emit(b)
+	t.hand(tr.ID, &tr.Riders[len(tr.Riders)-1])
 	if !tr.Up.IsZero() && b.Place == 0 {
 		t.emit(Up{Train: tr.ID, Riders: seats(*tr), Fresh: []string{r.Nick}, Stacks: t.Stacks(*tr), Held: t.heldFor(*tr), Again: true})
 	}

@@ -16,7 +16,7 @@ import (
 //   - everything else is as the person wrote it.
 func (t *turn) edited(e Edited) error {
 	want := t.read(e.Text, e.Known)
-	m := merge{turn: t, want: want, clear: saysClear(e.Text, want)}
+	m := merge{turn: t, want: want, people: e.Here, clear: saysClear(e.Text, want)}
 	for _, text := range t.before(e.Away) {
 		m.bases = append(m.bases, t.read(text, e.Known))
 	}
@@ -36,6 +36,7 @@ func (t *turn) edited(e Edited) error {
 	m.trains()
 	m.texts()
 	t.renumber()
+	t.handAdded()
 	t.tellAdded(old)
 	if len(m.whys) > 0 {
 		t.emit(PutBack{By: t.by.Nick, Whys: m.whys})
@@ -43,6 +44,17 @@ func (t *turn) edited(e Edited) error {
 	after := everybody(t.Queue)
 	t.emit(Adopted{By: t.by.Nick, Added: t.without(after, before), Removed: t.without(before, after)})
 	return nil
+}
+
+// handAdded gives codes to those whom the hand put there just now, and who are here.
+func (t *turn) handAdded() {
+	for i := range t.Queue.Trains {
+		for j := range t.Queue.Trains[i].Riders {
+			if r := &t.Queue.Trains[i].Riders[j]; r.Hand != "" && r.Who != (Who{}) && r.Joined.Equal(t.at) && r.Code.N == 0 {
+				t.hand(t.Queue.Trains[i].ID, r)
+			}
+		}
+	}
 }
 
 // tellAdded tells the riders of trains that are up already, when a hand put somebody aboard.
@@ -64,6 +76,7 @@ type merge struct {
 	bases      []Queue // the topics that the person may have had before them
 	base, want Queue   // base is one of bases
 	clear      bool    // the person emptied the topic
+	people     []Who   // in the channel
 	ids        []int   // for each train of want the index of the one that it is in the queue, -1 = new
 	whys       []string
 }
@@ -175,7 +188,7 @@ func (m *merge) place(nt *Train, r Rider, k int, old []Train, used map[seatAt]bo
 		if m.ridesIn(m.base.Trains, r.Nick) > 0 && m.ridesIn(old, r.Nick) == 0 {
 			return // left while the person typed
 		}
-		r.Joined, r.Hand = m.at, m.turn.by.Nick
+		r.Joined, r.Hand, r.Who = m.at, m.turn.by.Nick, m.present(r.Nick)
 		nt.Riders = append(nt.Riders, r)
 		return
 	}
@@ -200,6 +213,16 @@ func (m *merge) place(nt *Train, r Rider, k int, old []Train, used map[seatAt]bo
 	}
 	seat.AskMe, seat.Hold, seat.Words = merge3(b.AskMe, r.AskMe, seat.AskMe), merge3(b.Hold, r.Hold, seat.Hold), merge3s(b.Words, r.Words, seat.Words)
 	nt.Riders = append(nt.Riders, seat)
+}
+
+// present is who has nick in the channel: the one whom the hand means. The zero Who when nobody has.
+func (m *merge) present(nick string) Who {
+	for _, w := range m.people {
+		if m.Casemap.Same(w.Nick, nick) {
+			return w.identity()
+		}
+	}
+	return Who{}
 }
 
 // match finds the seat of old that a written name means: in the train's own

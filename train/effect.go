@@ -24,6 +24,33 @@ type (
 		Size  int    // riders, this one counted
 		Held  string // why the line is held, of a head; "" = it is not
 	}
+	// Coded: a seat has another code, for the one who sits there alone.
+	Coded struct {
+		Nick string
+		Code Code
+	}
+	// Asked: the driver has said a stage's command, and it wants a second person's .confirm.
+	Asked struct {
+		Train  int
+		Stage  string
+		By     string
+		Riders []string // who may confirm
+		Ships  []Shipment
+	}
+	// AskVoid: it is no longer wanted, by By, or no longer what was asked for.
+	AskVoid struct {
+		Train  int
+		Stage  string
+		Driver string
+		By     string // "" = something changed
+	}
+	// Confirmed: a second person has confirmed; Deploy follows.
+	Confirmed struct {
+		Train int
+		Stage string
+		By    string
+		For   string // who asked
+	}
 	// Up: the train is the head of its lanes. Fresh names the riders who do not know yet.
 	Up struct {
 		Train  int
@@ -188,6 +215,10 @@ type (
 	}
 )
 
+func (Asked) effect()         {}
+func (AskVoid) effect()       {}
+func (Confirmed) effect()     {}
+func (Coded) effect()         {}
 func (Boarded) effect()       {}
 func (Up) effect()            {}
 func (Paused) effect()        {}

@@ -29,6 +29,7 @@ type (
 	// Drive takes the wheel, or gives it to To.
 	Drive struct {
 		To    string               // "" = take it
+		Code  int                  `json:",omitempty"` // as for Step
 		Spoke map[string]time.Time // by folded nick: when each was last heard in the channel; absent = not since the bot is there
 	}
 	// Vote marks By's own seat.
@@ -40,6 +41,12 @@ type (
 	Step struct {
 		Stage string
 		Stack string // "" = as for Vote
+		Code  int    `json:",omitempty"` // the number of the code that By said; 0 = none
+	}
+	// Confirm is the second person's word for what a driver has asked for by Step.
+	Confirm struct {
+		Stack string // "" = as for Vote
+		Code  int    `json:",omitempty"` // as for Step
 	}
 	// At sets a train's marker by hand.
 	At struct{ Stage, Stack string }
@@ -76,9 +83,11 @@ type (
 type (
 	// Online is said when the bot has joined the channel: the server's habits and who is there.
 	Online struct {
-		Casemap Casemap
-		Limit   int   // bytes that a topic may have; 0 = unknown
-		Riders  []Who // those in the channel whose nick, or account, is one of a seat
+		Casemap  Casemap
+		Accounts bool  `json:",omitempty"` // the server tells everybody's account
+		Limit    int   // bytes that a topic may have; 0 = unknown
+		Riders   []Who // those in the channel whose nick, or account, is one of a seat
+		Still    bool  `json:",omitempty"` // the bot was in the channel all the time: who is there is as before
 	}
 	// Shown is the bot's own topic read back.
 	Shown struct{ Text string }
@@ -86,10 +95,17 @@ type (
 	Edited struct {
 		Text  string
 		Known []string // nicks in the channel
+		Here  []Who    `json:",omitempty"` // those in the channel whom the text may name; nobody with Away
 		Away  bool     // it was set while the bot was away
 	}
 	// Renamed says that By is called To now.
 	Renamed struct{ To string }
+	// Handed says that code N has reached the one whom it was sent to.
+	Handed struct{ N int }
+	// Voided says that By said code N where all could read it, and nothing came of it.
+	Voided struct{ N int }
+	// Identified says that By, who was in the channel all the time, is known as As now.
+	Identified struct{ As Who }
 	// Parted says that By left the channel, by part, quit, kick or split.
 	Parted struct{}
 	// Heard says that By is in the channel; with Spoke that they said something. It
@@ -143,6 +159,7 @@ func (Drive) event()      {}
 func (Vote) event()       {}
 func (Step) event()       {}
 func (At) event()         {}
+func (Confirm) event()    {}
 func (Done) event()       {}
 func (Abort) event()      {}
 func (Rollback) event()   {}
@@ -158,6 +175,9 @@ func (Online) event()     {}
 func (Shown) event()      {}
 func (Edited) event()     {}
 func (Renamed) event()    {}
+func (Identified) event() {}
+func (Handed) event()     {}
+func (Voided) event()     {}
 func (Parted) event()     {}
 func (Heard) event()      {}
 func (Configured) event() {}

@@ -1,36 +1,63 @@
 package train
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
 )
 
+// Identity is what proves who a person is: the rules' word, and for auto the
+// account where the server tells accounts, else nick and user@host.
+func (s State) Identity() string {
+	switch {
+	case s.Rules.Identity == "account", s.Rules.Identity == "hostmask", s.Rules.Identity == "nick":
+		return s.Rules.Identity
+	case s.Accounts:
+		return "account"
+	}
+	return "hostmask"
+}
+
 // is reports whether by is the person in seat r. A seat that nobody has claimed
-// yet (a hand wrote the name) is by nick; a bound one is by the identity that was
+// yet (a hand wrote the name) is by that name; a bound one is by the identity that was
 // bound, as followed through nick changes, until that person leaves the channel.
 func (s State) is(r Rider, by Who) bool {
 	switch {
 	case by.Nick == "":
 		return false
 	case r.Who == (Who{}):
-		return s.Casemap.Same(r.Nick, by.Nick)
-	case r.Gone || !s.Casemap.Same(r.Who.Nick, by.Nick):
-		return false
+		return s.claims(r, by)
 	}
-	return s.sameIdentity(r.Who, by)
+	return s.here(r, by.Nick) && s.unchanged(r.Who, by)
 }
 
-// sameIdentity compares what the rules say proves a person, beside the nick.
+// here reports whether the one who is called nick now is who seat r was bound to,
+// in the same stay in the channel. The server has each nick once, and tells of
+// everybody who changes theirs or leaves.
+func (s State) here(r Rider, nick string) bool {
+	return r.Who != (Who{}) && !r.Gone && s.Casemap.Same(r.Who.Nick, nick)
+}
+
+// unchanged reports whether by, who was never away, is still known as they were
+// bound: not logged out, not logged in to another account.
+func (s State) unchanged(bound, by Who) bool {
+	return bound.Account == "" && s.Identity() == "account" || s.sameIdentity(bound, by)
+}
+
+// sameIdentity reports whether by is the bound person as far as identity proves
+// it, beside the nick. It is all that is known of who was away meanwhile. Who has no
+// account is nobody where only accounts prove a person.
 func (s State) sameIdentity(bound, by Who) bool {
-	switch s.Rules.Identity {
+	byAccount := bound.Account != "" && strings.EqualFold(bound.Account, by.Account)
+	switch s.Identity() {
 	case "nick":
 		return true
-	case "hostmask":
-		return bound.User == by.User && bound.Host == by.Host
+	case "account":
+		return byAccount
 	}
-	if bound.Account != "" || by.Account != "" {
-		return strings.EqualFold(bound.Account, by.Account) || bound.Account == "" && bound.User == by.User && bound.Host == by.Host
+	if bound.Account != "" && s.Rules.Identity != "hostmask" {
+		return byAccount // auto, on a server that told accounts once
 	}
 	return bound.User == by.User && bound.Host == by.Host
 }
@@ -39,26 +66,43 @@ func (s State) sameIdentity(bound, by Who) bool {
 // gives a rider who has come back their own seats again (by the same account
 // under any nick, or by the same nick and user@host), and notes the account of one
 // who has logged in since.
-func (t *turn) bind() {
+func (t *turn) bind(e Event) {
 	if t.by.Nick == "" {
 		return
+	}
+	t.reclaim(codeOf(e))
+	spoke := true
+	switch e := e.(type) {
+	case Renamed, Identified, Parted:
+		spoke = false
+	case Heard:
+		spoke = e.Spoke
 	}
 	for i := range t.Queue.Trains {
 		tr := &t.Queue.Trains[i]
 		for j := range tr.Riders {
 			r := &tr.Riders[j]
 			back := t.returns(*r, t.by)
-			claim := r.Who == (Who{}) && t.Casemap.Same(r.Nick, t.by.Nick)
-			login := r.Who.Account == "" && t.by.Account != "" && t.is(*r, t.by)
-			if !back && !claim && !login {
+			login := r.Who.Account == "" && t.by.Account != "" && t.here(*r, t.by.Nick) && t.is(*r, t.by)
+			if !back && !login && !(spoke && t.claims(*r, t.by)) {
 				continue
 			}
+			claim := r.Who == (Who{})
 			r.Who, r.Gone = t.by.identity(), false
+			if claim {
+				t.hand(tr.ID, r)
+			}
 			if back && !t.Casemap.Same(r.Nick, t.by.Nick) && t.named(*tr, t.by.Nick) < 0 {
 				t.rename(r, t.by.Nick)
 			}
 		}
 	}
+}
+
+// claims reports whether by may have the seat r, which a hand wrote for their
+// nick when nobody had it. Where accounts prove a person it is for the account of that name.
+func (s State) claims(r Rider, by Who) bool {
+	return r.Who == (Who{}) && s.Casemap.Same(r.Nick, by.Nick) && (s.Identity() != "account" || s.Casemap.Same(r.Nick, by.Account))
 }
 
 // identity is by without what may change from word to word.
@@ -70,7 +114,7 @@ func (t *turn) renamed(e Renamed) {
 		tr := &t.Queue.Trains[i]
 		for j := range tr.Riders {
 			r := &tr.Riders[j]
-			if !t.is(*r, t.by) {
+			if !t.sits(*r, t.by) {
 				continue
 			}
 			if k := t.named(*tr, e.To); k < 0 || k == j {
@@ -79,6 +123,24 @@ func (t *turn) renamed(e Renamed) {
 			if r.Who != (Who{}) {
 				r.Who.Nick = e.To
 			}
+			if r.Code.N != 0 && !r.Code.Sure && !r.Code.Lost { // it may go to whoever takes the old nick
+				t.hand(tr.ID, r)
+			}
+		}
+	}
+}
+
+// identified follows a person whose host, user or account changed while they were
+// in the channel. A bound account stays: who logs in to another one is another person.
+func (t *turn) identified(e Identified) {
+	for i := range t.Queue.Trains {
+		for j := range t.Queue.Trains[i].Riders {
+			r := &t.Queue.Trains[i].Riders[j]
+			if !t.here(*r, t.by.Nick) {
+				continue
+			}
+			r.Who.User, r.Who.Host = e.As.User, e.As.Host
+			r.Who.Account = cmp.Or(r.Who.Account, e.As.Account)
 		}
 	}
 }
@@ -87,8 +149,8 @@ func (t *turn) renamed(e Renamed) {
 func (t *turn) parted() {
 	for i := range t.Queue.Trains {
 		for j := range t.Queue.Trains[i].Riders {
-			if r := &t.Queue.Trains[i].Riders[j]; t.is(*r, t.by) && r.Who != (Who{}) {
-				r.Gone = true
+			if r := &t.Queue.Trains[i].Riders[j]; t.here(*r, t.by.Nick) {
+				r.Gone, r.Code.Lost = true, r.Code.N != 0 && !r.Code.Sure
 			}
 		}
 	}
@@ -96,7 +158,10 @@ func (t *turn) parted() {
 
 // online compares the seats with who is in the channel after the bot was away.
 func (t *turn) online(e Online) {
-	t.Casemap, t.Limit = e.Casemap, e.Limit
+	t.Casemap, t.Limit, t.Accounts = e.Casemap, e.Limit, e.Accounts
+	if e.Still {
+		return
+	}
 	for i := range t.Queue.Trains {
 		for j := range t.Queue.Trains[i].Riders {
 			r := &t.Queue.Trains[i].Riders[j]
@@ -106,6 +171,7 @@ func (t *turn) online(e Online) {
 			r.Gone = !slices.ContainsFunc(e.Riders, func(w Who) bool {
 				return t.Casemap.Same(r.Who.Nick, w.Nick) && t.sameIdentity(r.Who, w)
 			})
+			r.Code.Lost = r.Code.N != 0 && !r.Code.Sure
 		}
 	}
 }
@@ -181,9 +247,19 @@ func (t *turn) handOver(e Drive) error {
 		return refuse("rollout runs", "the rollout of %s runs; the wheel can be handed over when it has ended", tr.Runs)
 	}
 	because := ""
-	if t.seat(*tr, t.by) != 0 {
+	switch {
+	case t.seat(*tr, t.by) == 0:
+		if err := t.unproven(tr.Driver(), e.Code, ".drive "+e.To); err != nil {
+			return err
+		}
+	case t.Coded():
+		return refuse("no account", "an op is known by nick alone here: another rider's `.drive` frees the wheel when the driver has left or is silent")
+	default:
 		because = "an op said so"
 		t.overrule(".drive")
+	}
+	if e.Code != 0 {
+		t.hand(tr.ID, &tr.Riders[0])
 	}
 	t.take(tr, j, because)
 	return nil
@@ -269,7 +345,17 @@ func (t *turn) tick() {
 	}
 }
 
-// Rides reports whether a seat is by's: then their nick changes and leavings matter.
+// Sits reports whether a seat is that of the one who is called as by is now: then
+// their nick changes, their leaving and what else happens to them matter.
+func (s State) Sits(by Who) bool {
+	return slices.ContainsFunc(s.Queue.Trains, func(t Train) bool {
+		return slices.ContainsFunc(t.Riders, func(r Rider) bool { return s.sits(r, by) })
+	})
+}
+
+func (s State) sits(r Rider, by Who) bool { return s.here(r, by.Nick) || s.claims(r, by) }
+
+// Rides reports whether a seat is by's.
 func (s State) Rides(by Who) bool {
 	return slices.ContainsFunc(s.Queue.Trains, func(t Train) bool { return s.seat(t, by) >= 0 })
 }
@@ -284,8 +370,7 @@ func (s State) Wakes(by Who, at time.Time) bool {
 func (s State) Claims(by Who, spoke bool) bool {
 	for _, t := range s.Queue.Trains {
 		for _, r := range t.Riders {
-			unbound := r.Who == (Who{}) && s.Casemap.Same(r.Nick, by.Nick)
-			if s.returns(r, by) || spoke && unbound {
+			if s.returns(r, by) || spoke && s.claims(r, by) {
 				return true
 			}
 		}

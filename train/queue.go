@@ -41,6 +41,7 @@ type Train struct {
 	Asked time.Time  `json:",omitzero"`  // not shown; when the last of them was given
 	Ready bool       `json:",omitempty"` // not shown; "everyone is ready" was said for these marks
 	Ships []Shipment `json:",omitempty"` // not shown; one a stack once it has started
+	Asks  Ask        `json:",omitzero"`  // not shown; what waits for a second person
 	Runs  string     `json:",omitempty"` // not shown; the stage whose rollout is running, "" = none
 }
 
@@ -78,6 +79,7 @@ type Rider struct {
 	Who    Who       `json:",omitzero"`  // not shown; the bound identity, zero = not bound yet
 	Gone   bool      `json:",omitempty"` // not shown; left the channel since bound
 	Joined time.Time `json:",omitzero"`  // not shown; when the seat was taken
+	Code   Code      `json:",omitzero"`  // not shown; see Code
 	Hand   string    `json:",omitempty"` // not shown; nick of the person whose edit put it there, "" = by command
 }
 

@@ -13,6 +13,7 @@ type Rules struct {
 	Cap      int           // riders a train takes by command; 0 = 8
 	Idle     time.Duration // a driver silent for longer may be replaced; 0 = 15 min
 	Identity string        // "auto", "account", "hostmask" or "nick"; "" = auto
+	Code     bool          `json:",omitempty"` // without accounts, rollouts and the wheel need a one-time code
 }
 
 // Stack is a thing that is deployed on its own.
@@ -25,6 +26,7 @@ type Stack struct {
 // Stage is one step of a stack's way to production.
 type Stage struct {
 	Name     string
+	Confirm  bool `json:",omitempty"` // a second rider has to confirm it
 	External bool // something else deploys it: no rollout, `.at` makes it green
 }
 

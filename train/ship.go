@@ -27,12 +27,15 @@ func (t *turn) shipByShell(e Ship) error {
 		t.emit(GoOn{Stack: st.Name, By: t.by.Nick})
 		return nil
 	}
+	if e.Override == "" && t.wantsOther([]Stack{st}, e.Stage) {
+		return refuse("alone", "%s of %s wants two people of a train, who say .%[1]s and .confirm in the channel; --override \"why\" goes ahead", e.Stage, st.Name)
+	}
 	if i := t.HeadOf(st.Name); i >= 0 {
 		tr := t.Queue.Trains[i]
 		if e.Override == "" && !t.Casemap.Same(tr.Driver().Nick, t.by.Nick) {
 			return refuse("not your turn", "%s drives the head train of %s (%s): not your turn; --override \"why\" goes ahead", tr.Driver().Nick, st.Name, joinNicks(tr))
 		}
-		return t.depart(i, e.Stage, e.Override)
+		return t.depart(i, e.Stage, t.by.Nick, e.Override, false)
 	}
 	if err := t.free(nil, []Stack{st}, e.Stage); err != nil {
 		return err
@@ -247,7 +250,7 @@ func (t *turn) abort(e Abort) error {
 		}
 	}
 	switch {
-	case len(stopped) > 0:
+	case len(stopped) > 0, t.unask():
 		return nil
 	case other != nil:
 		return refuse("not aboard", "%s/%s runs for other people, by %s since %s: its riders or an op can stop it", other.Stack, other.Stage, other.By, clock(other.Since))
@@ -285,7 +288,8 @@ func (t *turn) mayFlipBack(stack string, l *Live) bool {
 // among reports whether By is one of these people.
 func (t *turn) among(people []Who) bool {
 	return slices.ContainsFunc(people, func(w Who) bool {
-		return w != Who{} && t.Casemap.Same(w.Nick, t.by.Nick) && t.sameIdentity(w, t.by)
+		named := t.Casemap.Same(w.Nick, t.by.Nick) || t.Identity() == "account"
+		return w != Who{} && named && t.sameIdentity(w, t.by)
 	})
 }
 

@@ -9,18 +9,20 @@ import (
 // State is everything the journal says about the trains. The zero State is that
 // of a new installation: an empty queue and no rules. It is only ever changed by Apply.
 type State struct {
-	Rules   Rules
-	Casemap Casemap
-	Queue   Queue
-	Last    int           // the newest train's ID
-	Seen    []Sight       // topics that the channel showed, newest first: the present one and those of the last raceWindow
-	Renamed []Renaming    `json:",omitempty"` // seats that got another nick within the last raceWindow, oldest first
-	Own     []string      // the texts that the newest queues were written as, newest first, at most 8
-	Limit   int           // bytes that a topic may have; 0 = 300
-	Live    []Live        // what is live, one a stage of a stack
-	Busy    []Run         // rollouts under way, at most one a stack; a STUCK one stays
-	Undo    []PendingUndo // rollbacks that wait for an abort, at most one a stack
-	Quiet   []string      // folded nicks of those who asked not to be pinged
+	Rules    Rules
+	Casemap  Casemap
+	Accounts bool `json:",omitempty"` // the server tells everybody's account
+	Queue    Queue
+	Last     int           // the newest train's ID
+	Codes    int           `json:",omitempty"` // the newest code's number
+	Seen     []Sight       // topics that the channel showed, newest first: the present one and those of the last raceWindow
+	Renamed  []Renaming    `json:",omitempty"` // seats that got another nick within the last raceWindow, oldest first
+	Own      []string      // the texts that the newest queues were written as, newest first, at most 8
+	Limit    int           // bytes that a topic may have; 0 = 300
+	Live     []Live        // what is live, one a stage of a stack
+	Busy     []Run         // rollouts under way, at most one a stack; a STUCK one stays
+	Undo     []PendingUndo // rollbacks that wait for an abort, at most one a stack
+	Quiet    []string      // folded nicks of those who asked not to be pinged
 }
 
 // Sight is a topic as the channel showed it from At on.

@@ -102,18 +102,28 @@ func (t *turn) vote(e Vote) error {
 
 // step asks for a stage's rollouts, one for each stack of the train that has the stage and needs it.
 func (t *turn) step(e Step) error {
-	if t.Rules.Identity == "account" && t.by.Account == "" {
+	if t.Identity() == "account" && t.by.Account == "" {
 		return refuse("no account", "log in to services first: only an account can start a rollout here")
 	}
 	i, err := t.pick(e.Stack, "drive", func(tr Train) bool { return t.seat(tr, t.by) == 0 })
 	if err != nil {
 		return err
 	}
-	return t.depart(i, e.Stage, "")
+	if err := t.unproven(t.Queue.Trains[i].Driver(), e.Code, "."+e.Stage); err != nil {
+		return err
+	}
+	if err := t.depart(i, e.Stage, t.by.Nick, "", false); err != nil {
+		return err
+	}
+	if e.Code != 0 {
+		t.hand(t.Queue.Trains[i].ID, &t.Queue.Trains[i].Riders[0])
+	}
+	return nil
 }
 
-// depart checks the gates of a stage for train i and starts what has to run. With override they are passed over.
-func (t *turn) depart(i int, stage, override string) error {
+// depart checks the gates of a stage for train i and starts what has to run for by,
+// or asks for a second person who has not yet confirmed. With override the gates are passed over.
+func (t *turn) depart(i int, stage, by, override string, confirmed bool) error {
 	tr := &t.Queue.Trains[i]
 	todo, err := t.todo(*tr, stage)
 	if err != nil {
@@ -129,13 +139,17 @@ func (t *turn) depart(i int, stage, override string) error {
 		if err := t.gates(*tr, stage, todo); err != nil {
 			return err
 		}
+		if !confirmed && t.wantsOther(todo, stage) {
+			return t.ask(tr, todo, stage)
+		}
 	}
+	tr.Asks = Ask{}
 	tr.Runs = stage
 	tr.Since, tr.Nudge = t.at, 0
 	for _, st := range todo {
 		if run := t.run(st.Name); run != nil { // STUCK, or free would have refused
 			run.Stuck = false
-			t.emit(GoOn{Stack: st.Name, By: t.by.Nick})
+			t.emit(GoOn{Stack: st.Name, By: by})
 			continue
 		}
 		if tr.ship(st.Name) == nil {
@@ -145,7 +159,7 @@ func (t *turn) depart(i int, stage, override string) error {
 		if st.Stages[0].Name == stage { // the first stage ships what the branch holds now, the later ones what it proved
 			ships = Shipment{Stack: st.Name}
 		}
-		t.launch(Deploy{Train: tr.ID, Stack: st.Name, Stage: stage, By: t.by.Nick, Shipment: ships, Override: override})
+		t.launch(Deploy{Train: tr.ID, Stack: st.Name, Stage: stage, By: by, Shipment: ships, Override: override})
 	}
 	return nil
 }
@@ -395,7 +409,7 @@ func describe(w Who) string {
 	case w.Host != "":
 		return w.User + "@" + w.Host
 	}
-	return "not seen yet"
+	return "not seen yet, under an account of that name"
 }
 
 func joinNicks(tr Train) string { return strings.Join(nicks(tr), ", ") }

@@ -24,7 +24,8 @@
 // TOPIC counts as two) are on their way unacknowledged: behind them goes a PING,
 // and its PONG says that the server has worked them off. So the pace is the
 // server's own, whichever it is, and an idle link sends at once. Of several
-// topics that wait only the newest is sent, and at most three in 1.2 seconds.
+// topics that wait only the newest is sent, and at most three in 1.2 seconds; one that
+// the server refuses for being the second in a second (437) is sent again.
 // A line without its PONG when the link ends counts as undelivered: urgent lines
 // and the topic are sent again after the next Online (so rarely twice), chatter
 // is dropped once it is a minute old. A kept topic is dropped instead if a person

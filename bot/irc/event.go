@@ -93,6 +93,11 @@ type Identified struct{ Old, New Who }
 // Rights: what the bot may do in the channel changed.
 type Rights struct{ Op, TopicLock bool } // as in Online
 
+// Delivered: the server has worked off the line that Link.Hand gave the receipt.
+// Whoever had the nick then has it: had they left or changed nicks before, it would
+// have been told before.
+type Delivered struct{ Receipt int }
+
 // Refused: the server did not do what a line of the bot asked.
 type Refused struct {
 	Command string // TOPIC, PRIVMSG, NOTICE; "" when the numeric does not tell
@@ -109,4 +114,5 @@ func (Left) event()       {}
 func (Renamed) event()    {}
 func (Identified) event() {}
 func (Rights) event()     {}
+func (Delivered) event()  {}
 func (Refused) event()    {}

@@ -23,7 +23,9 @@ func (s *session) handle(e girc.Event) error {
 		s.negotiated(e)
 		return nil
 	case "PONG":
-		s.window.answered(e.Last())
+		for _, n := range s.window.answered(e.Last()) {
+			s.post(Delivered{Receipt: n})
+		}
 		return nil
 	}
 	if s.phase == registering {
@@ -75,6 +77,9 @@ func (s *session) happened(e girc.Event) error {
 		s.said(e, own)
 	case "TOPIC":
 		if s.here(e.Params[0]) && !replayed(e) {
+			if !own || e.Last() == s.unheard {
+				s.unheard = ""
+			}
 			s.saw(Topic{Text: e.Last(), By: s.who(e), Own: own, Exists: len(e.Params) > 1 && e.Last() != ""})
 		}
 	case "JOIN":
@@ -266,6 +271,11 @@ func (s *session) refused(e girc.Event) bool {
 		command = "PRIVMSG"
 	case "401":
 		command = "NOTICE"
+	case "437":
+		if len(e.Params) >= 2 && s.here(e.Params[1]) {
+			s.topicLater()
+			return true
+		}
 	case "403", "407", "412", "461", "531":
 	default:
 		return false

@@ -181,10 +181,20 @@ func (l *Link) Say(p Priority, text string) { l.tell(p, "PRIVMSG", l.cfg.Channel
 
 // Notice tells one person something. A nick that is none is ignored.
 func (l *Link) Notice(p Priority, nick, text string) {
-	if nick != "" && !strings.ContainsAny(nick, " ,:#\r\n\x00") {
+	if isNick(nick) {
 		l.tell(p, "NOTICE", nick, text)
 	}
 }
+
+// Hand is an urgent Notice that Delivered answers with the receipt, which is not 0.
+// The text is short enough for one line.
+func (l *Link) Hand(nick, text string, receipt int) {
+	if isNick(nick) {
+		l.outbox.put(line{command: "NOTICE", target: nick, text: clean(text), priority: Urgent, at: time.Now(), receipt: receipt})
+	}
+}
+
+func isNick(nick string) bool { return nick != "" && !strings.ContainsAny(nick, " ,:#\r\n\x00") }
 
 func (l *Link) tell(p Priority, command, target, text string) {
 	if text = clean(text); text != "" {

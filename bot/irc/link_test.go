@@ -267,3 +267,33 @@ func TestPenalties(t *testing.T) {
 		t.Errorf("%d TOPIC lines for a burst", topics)
 	}
 }
+
+// TestTopicsOnANetwork: servers of a network refuse the second topic in a second.
+func TestTopicsOnANetwork(t *testing.T) {
+	n := irctest.Inspircd(t, irctest.NetworkOptions{})
+	r := open(t, n.Addr(0))
+	next[Online](r, nil)
+	for i := range 6 {
+		text := fmt.Sprintf("topic %d", i)
+		r.link.SetTopic(text)
+		if i%2 == 1 {
+			next(r, func(e Topic) bool { return e.Text == text })
+		}
+	}
+}
+
+// TestHand: a line with a receipt is acknowledged, others are not.
+func TestHand(t *testing.T) {
+	server := irctest.Ngircd(t, irctest.Options{})
+	r := open(t, server.Addr())
+	next[Online](r, nil)
+	alice := irctest.Dial(t, server.Addr(), "alice")
+	alice.Join("#push")
+	next[Joined](r, nil)
+	r.link.Notice(Urgent, "alice", "no receipt")
+	r.link.Hand("alice", "secret", 7)
+	alice.Expect(`NOTICE alice :secret$`)
+	if e := next[Delivered](r, nil); e.Receipt != 7 {
+		t.Errorf("delivered: %+v", e)
+	}
+}

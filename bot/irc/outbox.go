@@ -32,6 +32,7 @@ type line struct {
 	text     string
 	priority Priority  // nothing to a TOPIC
 	at       time.Time // when it was given
+	receipt  int       // see Link.Hand; 0 = none
 }
 
 // outbox holds what waits to be sent. Any goroutine fills it; the session

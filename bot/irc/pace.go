@@ -87,7 +87,7 @@ func (s *session) pump(now time.Time) error {
 		if l.command == "TOPIC" {
 			copy(s.topics[:], s.topics[1:])
 			s.topics[topicBurst-1] = now
-			s.link.wrote = l.text
+			s.link.wrote, s.unheard = l.text, l.text
 		}
 		s.window.add(l) // before the write: a line that may have arrived is not yet delivered
 		if err := s.wire.send(l.command + " " + l.target + " :" + l.text); err != nil {
@@ -109,7 +109,24 @@ func (s *session) fit(l line) (head, rest line) {
 }
 
 // topicDue returns when the next TOPIC may go.
-func (s *session) topicDue() time.Time { return s.topics[0].Add(topicPeriod) }
+func (s *session) topicDue() time.Time {
+	due := s.topics[0].Add(topicPeriod)
+	if s.topicAt.After(due) {
+		return s.topicAt
+	}
+	return due
+}
+
+// topicLater sends the topic once more that the server of a network refused,
+// because the channel had got another one in the same second. One that a person has
+// set since is left to the reader.
+func (s *session) topicLater() {
+	if s.unheard == "" {
+		return
+	}
+	s.topicAt = time.Now().Add(topicAgain)
+	s.link.outbox.back(line{command: "TOPIC", target: s.link.cfg.Channel, text: s.unheard})
+}
 
 // prefix is the bot as others see it, "" while it has not seen itself.
 func (s *session) prefix() string {

@@ -22,6 +22,7 @@ const (
 	endLimit      = 5 * time.Second  // for girc to end after its link has
 
 	topicBurst  = 3                       // TOPICs ...
+	topicAgain  = time.Second             // after one that came too soon for the server
 	topicPeriod = 1200 * time.Millisecond // ... in this time
 
 	inboxLimit = 4096 // lines that may wait for the session
@@ -66,6 +67,8 @@ type session struct {
 	server    isupport
 	roster    roster
 	topicLock bool
+	unheard   string    // the topic that was sent last; "" when it was seen, or a person's after it
+	topicAt   time.Time // no TOPIC before; see topicLater
 	found     Topic     // the topic found on joining
 	joinedAt  time.Time // server-time of our JOIN; zero when the server has no such clock
 	held      []Event   // what happened while the members were listed

@@ -57,15 +57,20 @@ func (w *window) ask(now time.Time) string {
 	return pingPrefix + strconv.Itoa(w.pings)
 }
 
-// answered takes a PONG. Tokens of other pings mean nothing.
-func (w *window) answered(token string) {
+// answered takes a PONG, and returns the receipts of the lines that it
+// acknowledges. Tokens of other pings mean nothing.
+func (w *window) answered(token string) (receipts []int) {
 	if token != pingPrefix+strconv.Itoa(w.pings) || w.asked.IsZero() {
-		return
+		return nil
 	}
 	w.asked = time.Time{}
 	for len(w.sent) > 0 && w.sent[0].ping != 0 {
+		if n := w.sent[0].receipt; n != 0 {
+			receipts = append(receipts, n)
+		}
 		w.sent = w.sent[1:]
 	}
+	return receipts
 }
 
 // undelivered returns the lines without an answer, oldest first.

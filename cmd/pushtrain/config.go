@@ -36,8 +36,9 @@ type IRCConfig struct {
 	Prefix       string     `yaml:"prefix"`        // of commands
 	PasswordFile string     `yaml:"password_file"` // the server's; "" = none. See readSecret
 	SASL         SASLConfig `yaml:"sasl"`
-	Identity     string     `yaml:"identity"` // auto, account, hostmask or nick
-	Ops          []string   `yaml:"ops"`      // accounts or nicks, by Identity
+	Identity     string     `yaml:"identity"`     // auto, account, hostmask or nick
+	ConfirmCode  bool       `yaml:"confirm_code"` // without accounts a rollout needs a one-time code
+	Ops          []string   `yaml:"ops"`          // accounts or nicks, by Identity
 }
 
 // SASLConfig is how the bot logs in. Mechanism "" = it does not.
@@ -99,6 +100,7 @@ type StageConfig struct {
 	Check    []string     `yaml:"check"` // argv, after the flip
 	Pull     []string     `yaml:"pull"`  // argv that takes a host out of the pool
 
+	Confirm       string      `yaml:"confirm"`        // other: a second rider has to confirm; "" = nobody
 	MaxQuarantine int         `yaml:"max_quarantine"` // hosts that a rollout may go on without
 	Watch         WatchConfig `yaml:"watch"`
 

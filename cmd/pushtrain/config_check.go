@@ -19,7 +19,7 @@ import (
 var reserved = strings.Fields(`
 	join leave nevermind nm olvidate unir con antes ultimo with before last askme pop drive
 	good in go great si bueno listo uhoh bad notgood fml at done finito abort rollback
-	hold unhold kick message topic queue status eta stats log quiet help version clear`)
+	confirm hold unhold kick message topic queue status eta stats log quiet help version clear`)
 
 // check notes what is wrong in a Config that was read, beyond its types.
 func check(d *decoder, c *Config) {
@@ -114,6 +114,9 @@ func checkIRC(d *decoder, c *IRCConfig) {
 	checkSASL(d, c)
 	if modes := []string{"auto", "account", "hostmask", "nick"}; !slices.Contains(modes, c.Identity) && d.ok("irc.identity") {
 		d.problem("irc.identity", "%q is none of %s%s", c.Identity, strings.Join(modes, ", "), didYouMean(c.Identity, modes))
+	}
+	if c.ConfirmCode && c.Identity == "account" {
+		d.problem("irc.confirm_code", "an account proves who starts a rollout, and no code is asked: remove it, or set identity to auto")
 	}
 	for i, op := range c.Ops {
 		key := fmt.Sprintf("irc.ops[%d]", i)

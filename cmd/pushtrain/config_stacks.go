@@ -97,6 +97,12 @@ func checkStack(d *decoder, key string, s StackConfig, words map[string]string) 
 			d.problem(stage+".name", "%q is taken by %s", g.Name, other)
 		}
 		checkStage(d, stage, g)
+		switch {
+		case g.Confirm != "" && g.Confirm != "other":
+			d.problem(stage+".confirm", "%q: write other, for a second rider, or leave it out", g.Confirm)
+		case g.Confirm != "" && !ships:
+			d.problem(stage+".confirm", "a second person confirms what a stage before this one has built: put one in front of it")
+		}
 		ships = ships || !g.External
 	}
 	if ships {

@@ -161,10 +161,11 @@ func (r scriptedRoom) SetTopic(text string) {
 }
 func (scriptedRoom) Say(irc.Priority, string)            {}
 func (scriptedRoom) Notice(irc.Priority, string, string) {}
+func (scriptedRoom) Hand(string, string, int)            {}
 func (scriptedRoom) Waiting() int                        { return 0 }
 
 // order carries out one line of the parent: arm POINT, go, online, say NICK TEXT,
-// join NICK, topic NICK TEXT, nick OLD NEW, part NICK.
+// join NICK, topic NICK TEXT, nick OLD NEW, host NICK HOST, delivered, part NICK.
 func (r scriptedRoom) order(p *points, line string) {
 	word, rest, _ := strings.Cut(line, " ")
 	nick, text, _ := strings.Cut(rest, " ")
@@ -190,6 +191,12 @@ func (r scriptedRoom) order(p *points, line string) {
 		r.events <- irc.Topic{Text: text, By: who, Exists: true}
 	case "nick":
 		r.events <- irc.Renamed{Who: who, To: text}
+	case "host":
+		moved := who
+		moved.Host = text
+		r.events <- irc.Identified{Old: who, New: moved}
+	case "delivered":
+		r.events <- irc.Delivered{Receipt: 1}
 	case "join":
 		r.events <- irc.Joined{Who: who}
 	case "part":

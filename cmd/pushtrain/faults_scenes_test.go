@@ -139,7 +139,7 @@ func playChannel(r *faultRig) []reply {
 	say("online", "say alice .join", "say bob .join with alice", "say bob .prod", "say alice .drive bob", "say bob .drive alice",
 		"say bob .good", "say alice .uhoh", "say alice .good", `say alice .message "slush"`, "say carol .join last", "say alice .kick carol",
 		"say carol .join last", "say carol .pop", `say bob .hold "a fault test"`, "say bob .unhold", `say bob .log "a fault test"`,
-		"say bob .quiet on", "say carol .join last", "nick carol caz", "part caz", "join caz", "topic alice alice + bob | caz")
+		"say bob .quiet on", "say carol .join last", "nick carol caz", "host caz elsewhere", "host caz example", "delivered", "part caz", "join caz", "topic alice alice + bob | caz")
 	_ = r.bot.sees("record/train.Tick/after#1", soon) // not passed: the test of the types tells
 	say("say alice .prod")
 	if r.bot.sees("record/train.Step/after#1", soon) != nil { // on a full disk it is refused

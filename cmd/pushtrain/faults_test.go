@@ -192,10 +192,14 @@ func doneRuns(t *testing.T) (done map[string]bool, keep func(string)) {
 	return done, keep
 }
 
-// unasked are the effects that are no deeds, with what is a point instead.
+// unasked are the effects that are no deeds, and the records of what these scenes do
+// not turn on, with what is a point instead.
 var unasked = map[string]string{
 	"deed/AtBarrier": "the bot itself is told, and answers with record/deploy.Commit",
 	"deed/Ended":     "the bot itself is told, and answers with record/train.Ended",
+
+	"record/train.Confirm": "starts a rollout as record/train.Step does",
+	"record/train.Voided":  "hands out a code, and does nothing else, as record/train.Join does",
 }
 
 // coverage holds that each type of record and of effect has points, counted from the

@@ -418,6 +418,7 @@ type nobody struct{}
 func (nobody) SetTopic(string)                     {}
 func (nobody) Say(irc.Priority, string)            {}
 func (nobody) Notice(irc.Priority, string, string) {}
+func (nobody) Hand(string, string, int)            {}
 func (nobody) Waiting() int                        { return 0 }
 
 func shellUser() string {

@@ -41,11 +41,11 @@ func (o *options) load() (Config, error) {
 
 // rulesOf is what the trains need to know of a configuration.
 func rulesOf(cfg Config) train.Rules {
-	r := train.Rules{Cap: cfg.Train.Cap, Idle: cfg.Train.Idle, Identity: cfg.IRC.Identity}
+	r := train.Rules{Cap: cfg.Train.Cap, Idle: cfg.Train.Idle, Identity: cfg.IRC.Identity, Code: cfg.IRC.ConfirmCode}
 	for _, s := range cfg.Stacks {
 		st := train.Stack{Name: s.Name, Aliases: s.Aliases}
 		for _, g := range s.Stages {
-			st.Stages = append(st.Stages, train.Stage{Name: g.Name, External: g.External})
+			st.Stages = append(st.Stages, train.Stage{Name: g.Name, External: g.External, Confirm: g.Confirm == "other"})
 		}
 		r.Stacks = append(r.Stacks, st)
 	}

@@ -2,6 +2,8 @@ package irctest
 
 import (
 	"bufio"
+	"cmp"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -31,25 +33,77 @@ type Client struct {
 	news  chan struct{}
 }
 
+// password is that of all accounts.
+const password = "secret"
+
+// Person is who somebody is on the wire.
+type Person struct {
+	Nick    string
+	User    string // Nick when empty
+	Account string // logs in to it by SASL, see Register; "" = not at all
+}
+
 // Dial connects to addr, registers as nick and waits for the welcome. The link
 // ends with the test.
-func Dial(t testing.TB, addr, nick string) *Client {
+func Dial(t testing.TB, addr, nick string) *Client { return DialAs(t, addr, Person{Nick: nick}) }
+
+// DialAs is Dial for somebody with more to them than a nick.
+func DialAs(t testing.TB, addr string, p Person) *Client {
+	t.Helper()
+	c := Connect(t, addr, p)
+	c.Welcome()
+	return c
+}
+
+// Login logs c in to an account that somebody has made.
+func (c *Client) Login(account string) {
+	c.t.Helper()
+	c.Say("NickServ", "IDENTIFY "+account+" "+password)
+	c.Expect(` 900 | already logged in `)
+}
+
+// Connect is DialAs without the wait for the welcome, which takes some servers a second.
+func Connect(t testing.TB, addr string, p Person) *Client {
 	t.Helper()
 	conn, err := net.DialTimeout("tcp", addr, Patience)
 	if err != nil {
-		t.Fatalf("%s connects: %v", nick, err)
+		t.Fatalf("%s connects: %v", p.Nick, err)
 	}
-	c := &Client{Nick: nick, t: t, conn: conn, news: make(chan struct{}, 1)}
+	c := &Client{Nick: p.Nick, t: t, conn: conn, news: make(chan struct{}, 1)}
 	var reader sync.WaitGroup
 	reader.Go(c.read)
 	t.Cleanup(func() {
 		_ = conn.Close()
 		reader.Wait()
 	})
-	c.Send("NICK " + nick)
-	c.Send("USER " + nick + " 0 * :" + nick)
-	c.Expect(` (376|422) `)
+	if p.Account != "" {
+		c.Send("CAP REQ :sasl")
+	}
+	c.Send("NICK " + p.Nick)
+	c.Send("USER " + cmp.Or(p.User, p.Nick) + " 0 * :" + p.Nick)
+	if p.Account != "" {
+		c.Expect(` ACK `)
+		c.Send("AUTHENTICATE PLAIN")
+		c.Expect(`^AUTHENTICATE `)
+		c.Send("AUTHENTICATE " + base64.StdEncoding.EncodeToString([]byte(p.Account+"\x00"+p.Account+"\x00"+password)))
+		c.Expect(` 903 `)
+		c.Send("CAP END")
+	}
 	return c
+}
+
+// Welcome waits until the server has let c in.
+func (c *Client) Welcome() {
+	c.t.Helper()
+	c.Expect(` (376|422) `)
+}
+
+// Register makes an account at services; the client is logged in to it from then on.
+func (c *Client) Register(account string) {
+	c.t.Helper()
+	c.Send("NICK " + account)
+	c.Say("NickServ", "REGISTER "+password+" "+account+"@a.test")
+	c.Expect(` 900 `)
 }
 
 func (c *Client) read() {

@@ -35,3 +35,22 @@ func TestNgircd(t *testing.T) {
 	server.Stop()
 	carol.Expect(`^ERROR `)
 }
+
+func TestInspircd(t *testing.T) {
+	network := irctest.Inspircd(t, irctest.NetworkOptions{})
+	bob := irctest.Dial(t, network.Addr(0), "bob")
+	bob.Send("CAP REQ :account-tag extended-join")
+	bob.Join("#push")
+	irctest.Dial(t, network.Addr(0), "alice").Register("alicia")
+	alice := irctest.DialAs(t, network.Addr(1), irctest.Person{Nick: "al", User: "al", Account: "alicia"})
+	alice.Join("#push")
+	bob.Expect(`^\S+ :al!al@\S+ JOIN #push alicia `)
+	network.Split()
+	bob.Expect(` :al!al@\S+ QUIT :a.test b.test$`)
+	network.Link()
+	bob.Expect(` :al!al@\S+ JOIN #push alicia `)
+	alice.Say("#push", "back")
+	bob.Expect(`^@account=alicia :al!al@\S+ PRIVMSG #push :back$`)
+	network.Kill("al")
+	bob.Expect(` :al!al@\S+ QUIT `)
+}
