@@ -142,7 +142,7 @@ func newRoot() *cobra.Command {
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "say only what went wrong")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more")
 	root.AddCommand(
-		runCommand(&o), demoCommand(), initCommand(&o), checkCommand(&o), doctorCommand(&o),
+		runCommand(&o), demoCommand(), initCommand(&o), checkCommand(&o), doctorCommand(&o), reloadCommand(&o),
 		deployCommand(&o), rollbackCommand(&o), syncCommand(&o), abortCommand(&o), holdCommand(&o), unholdCommand(&o), logCommand(&o),
 		statusCommand(&o), queueCommand(&o), statsCommand(&o), simulateCommand(&o), restoreCommand(&o),
 		versionCommand(&o), hostCommand(),
