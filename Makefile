@@ -1,7 +1,7 @@
 # make demo    the main job, on loopback; ARGS="--play=no --for 60s" go to `pushtrain demo`
 # make test    every test, with all that they need; PUSHTRAIN_SHOTS=DIR keeps pictures of the page
 # make bench   the figures; PEERS=yes has Ansible, Capistrano and shipit-deploy measured beside
-# make soak    long runs with full counts: PART=sim, mixed, faults or power, each under an hour
+# make soak    long runs with full counts: PART=sim, mixed, faults, power or deb, each under an hour
 # make build   bin/pushtrain
 # make deb     bin/pushtrain_VERSION_ARCH.deb, with a unit, a manual page and completions
 # make same    two builds in two folders are the same, to the byte
@@ -83,7 +83,8 @@ SOAK_mixed := -parallel 6 -run '^(TestMixed|TestWarmCache|TestForget)$$' ./deplo
 SOAK_sim := -run '^TestSeeds$$' ./deploy/sim -seeds 1000000
 SOAK_faults := -run '^TestFaults$$' ./cmd/pushtrain -faults -faults-done $(CURDIR)/.soak/faults
 SOAK_power := -run '^TestPowerLoss$$' ./bot/store ./deploy/host -power
-PARTS := sim mixed faults power
+SOAK_deb := -run '^TestDeb$$' ./cmd/pushtrain -deb
+PARTS := sim mixed faults power deb
 
 soak: packages-soak
 	@[ -n '$(filter $(PARTS),$(PART))' ] || { echo 'make soak PART=…: one of $(PARTS)'; exit 2; }

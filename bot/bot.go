@@ -98,12 +98,12 @@ type Deployer interface {
 // Bot ties the train, the rollouts, the journal and the channel together. All its
 // fields below the line belong to the goroutine of Run.
 type Bot struct {
-	cfg    Config
-	store  *store.Store
-	chat   Chat
-	inbox  chan any // irc.Event, done, *ask, later
-	jobs   sync.WaitGroup
-	runs   *runLogs
+	cfg   Config
+	store *store.Store
+	chat  Chat
+	inbox chan any // irc.Event, done, *ask, later
+	jobs  sync.WaitGroup
+	runs  *runLogs
 
 	view    atomic.Pointer[View] // the newest
 	viewers pokes
@@ -129,6 +129,7 @@ type Bot struct {
 	wrote    []string  // topics that were handed to the chat, newest last, at most 128
 	full     bool      // the journal's disk is full: only the way back is open
 	looked   time.Time // when room was last looked for
+	restored bool      // see Restored
 	mute     bool      // the topic was refused (482): say so once
 	hinted   map[string]time.Time
 	refusals map[string]*refusals
@@ -199,9 +200,13 @@ func New(cfg Config, st *store.Store, chat Chat, d Deployer) (*Bot, error) {
 	return b, nil
 }
 
+// Restored is the snapshot that is true in a journal from a copy, until the bot has
+// read the topic: what the bot has written there itself may be newer than the journal.
+const Restored = "restored"
+
 // load takes the state from the snapshots.
 func (b *Bot) load() error {
-	for name, v := range map[string]any{"train": &b.train, "deploy": &b.book, "unsaid": &b.outbox.lines} {
+	for name, v := range map[string]any{"train": &b.train, "deploy": &b.book, "unsaid": &b.outbox.lines, Restored: &b.restored} {
 		if err := b.snapshot(name, v); err != nil {
 			return err
 		}
@@ -425,6 +430,9 @@ func (b *Bot) commit() error {
 // because IRC is down is kept too: a bot that starts later says it.
 func (b *Bot) snapshots() (map[string][]byte, error) {
 	state := map[string]any{"train": b.train, "deploy": b.book}
+	if b.restored && b.read {
+		b.restored, state[Restored] = false, false
+	}
 	if !b.online || b.owes {
 		owed := []line{}
 		if !b.online {

@@ -153,4 +153,3 @@ func (b *Bot) forgetGone() {
 	}
 	maps.DeleteFunc(b.watches, func(t deploy.Target, w *watcher) bool { return !reflect.DeepEqual(b.cfg.Fleets[t].Watch, w.how) })
 }
-

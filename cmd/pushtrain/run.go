@@ -266,8 +266,23 @@ func restoreCommand(o *options) *cobra.Command {
 				}
 				return exit(exitFailed, "%w", err)
 			}
+			if err := markRestored(cfg); err != nil {
+				return err
+			}
 			o.tell(c.OutOrStdout(), args[0]+" is the journal now; `pushtrain run` goes on from it", map[string]string{"restored": args[0]})
 			return nil
 		},
 	}
+}
+
+// markRestored has the next bot read in the topic who has joined since the copy.
+func markRestored(cfg Config) error {
+	st, err := openStore(cfg)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(st.Commit(nil, map[string][]byte{bot.Restored: []byte("true")}), st.Close()); err != nil {
+		return exit(exitFailed, "%w", err)
+	}
+	return nil
 }
