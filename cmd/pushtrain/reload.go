@@ -151,7 +151,7 @@ func mayRemove(old, next Config, removed []string) (code int, why []string) {
 // change makes the bot work with next.
 func (w *working) change(next held, text string) *bot.Change {
 	how := botConfig(next.cfg, w.log, nil)
-	how.Secrets = next.known.hidden(next.cfg)
+	how.Secrets = next.known.hidden()
 	var fresh, oldFleet *fleet.Fleet
 	var oldTeller *tell.Teller
 	return &bot.Change{

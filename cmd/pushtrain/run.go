@@ -191,7 +191,7 @@ func serveOn(ctx context.Context, cfg Config, log zerolog.Logger, page net.Liste
 	}
 	link := irc.New(ircCfg)
 	how := botConfig(cfg, log, around.ready)
-	how.Secrets = known.hidden(cfg)
+	how.Secrets = known.hidden()
 	w := &working{log: log, teller: tell.Start(tellConfig(cfg, known, log))}
 	w.now.Store(&held{cfg, known})
 	defer func() { w.teller.Close() }() // when the bot has said its last

@@ -48,9 +48,9 @@ func newServed(t *testing.T, config string) *served {
 	return s
 }
 
-func (s *served) start() {
+func (s *served) start(more ...string) {
 	s.t.Helper()
-	s.c = exec.Command(os.Args[0], "run", "-c", s.config)
+	s.c = exec.Command(os.Args[0], append([]string{"run", "-c", s.config}, more...)...)
 	s.c.Env = append(os.Environ(), "PUSHTRAIN_MAIN=1", "GORACE="+quickRace, "NOTIFY_SOCKET="+s.hears.LocalAddr().String(), "WATCHDOG_USEC=900000")
 	s.c.Stdout, s.c.Stderr = s.log, s.log
 	s.c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

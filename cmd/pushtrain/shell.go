@@ -380,7 +380,7 @@ func (o *options) alone(ctx context.Context, cfg Config, req bot.Request, out fu
 	if err != nil && !how.Idle {
 		how.Log.Warn().Err(err).Msg("what can't be read is not hidden in the run log either")
 	}
-	how.Secrets = known.hidden(cfg)
+	how.Secrets = known.hidden()
 	teller := tell.Start(tellConfig(cfg, known, how.Log))
 	defer teller.Close()
 	how.Entered = teller.Tell

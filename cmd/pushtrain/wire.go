@@ -7,7 +7,6 @@ import (
 	"fmt"
 	stdlog "log"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -166,16 +165,9 @@ func readSecrets(cfg Config) (s secrets, err error) {
 	return s, err
 }
 
-// hidden are the secrets of a configuration, those in its addresses too, as the bot hides them.
-func (s secrets) hidden(cfg Config) *bot.Secrets {
-	values := append([]string{s.irc.password, s.irc.sasl}, s.webhooks...)
-	for _, st := range cfg.Stacks {
-		if u, err := url.Parse(st.Source.Repo); err == nil && u.User != nil {
-			password, _ := u.User.Password()
-			values = append(values, password)
-		}
-	}
-	return bot.NewSecrets(values...)
+// hidden are the secrets as the bot hides them.
+func (s secrets) hidden() *bot.Secrets {
+	return bot.NewSecrets(append([]string{s.irc.password, s.irc.sasl}, s.webhooks...)...)
 }
 
 // tellConfig is who is told, with the secrets that sign it.
@@ -223,7 +215,11 @@ func tlsConfig(cfg IRCConfig) (*tls.Config, error) {
 		}
 	}
 	if cfg.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
+		key, err := secretFile(cfg.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read irc.key_file: %w", err)
+		}
+		cert, err := tls.LoadX509KeyPair(cfg.CertFile, key)
 		if err != nil {
 			return nil, fmt.Errorf("read irc.cert_file: %w", err)
 		}
