@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"go.etcd.io/bbolt"
+
+	"pushtrain/bot"
 	"pushtrain/bot/irc/irctest"
 )
 
@@ -21,21 +26,21 @@ func TestRestore(t *testing.T) {
 	hosts, code, state := t.TempDir(), newRepo(t), t.TempDir()
 	code.commit("r1")
 	journal := filepath.Join(state, "journal.db")
-	bot := newServed(t, filepath.Join(t.TempDir(), "config.yaml"))
-	bot.write(configText(server.Addr(), "#push", state, "", stackText{name: "web", repo: code.dir, root: "/srv/unused",
+	served := newServed(t, filepath.Join(t.TempDir(), "config.yaml"))
+	served.write(configText(server.Addr(), "#push", state, "", stackText{name: "web", repo: code.dir, root: "/srv/unused",
 		princess: "{name: p1, local: true, root: " + hosts + "/p1}", prod: "{name: w1, local: true, root: " + hosts + "/w1}"}))
 	alice, bob := joined(t, server.Addr(), "alice"), joined(t, server.Addr(), "bob")
 	lose := func() {
 		t.Helper()
-		if err := bot.c.Process.Kill(); err != nil {
+		if err := served.c.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		<-bot.ended // it was killed
+		<-served.ended // it was killed
 		if err := os.Remove(journal); err != nil {
 			t.Fatal(err)
 		}
 	}
-	bot.start()
+	served.start()
 	alice.Expect(`pushbot!\S* JOIN :?#push`)
 	alice.Say("#push", ".join")
 	alice.Say("#push", ".princess")
@@ -57,24 +62,24 @@ func TestRestore(t *testing.T) {
 	topic(alice, "<prod> alice | bob")
 	lose()
 
-	code1, said := bot.shell("run")
+	code1, said := served.shell("run")
 	named := regexp.MustCompile("`pushtrain restore (\\S+)`").FindStringSubmatch(said)
 	if code1 != 3 || !strings.Contains(said, "it is missing, though there are copies of it") || named == nil {
 		t.Fatalf("without its journal the bot ended with %d: %s", code1, said)
 	}
-	if code, said := bot.shell("restore", named[1]); code != 0 {
+	if code, said := served.shell("restore", named[1]); code != 0 {
 		t.Fatalf("restore ended with %d: %s", code, said)
 	}
-	bot.start()
+	served.start()
 	alice.Expect(`pushbot!\S* JOIN :?#push`)
-	if code, said := bot.shell("log", "verify"); code != 0 || !strings.Contains(said, "asked for what they were told: 2 hosts") {
+	if code, said := served.shell("log", "verify"); code != 0 || !strings.Contains(said, "asked for what they were told: 2 hosts") {
 		t.Errorf("log verify ended with %d: %s", code, said)
 	}
-	if _, said := bot.shell("status"); !strings.Contains(said, "prod serves "+code.git("rev-parse", "HEAD")[:12]) {
+	if _, said := served.shell("status"); !strings.Contains(said, "prod serves "+code.git("rev-parse", "HEAD")[:12]) {
 		t.Errorf("after the restore: %s", said)
 	}
 	topic(alice, "<prod> alice | bob")
-	if _, said := bot.shell("queue"); !strings.Contains(said, "<prod> alice | bob") {
+	if _, said := served.shell("queue"); !strings.Contains(said, "<prod> alice | bob") {
 		t.Errorf("after the restore the queue is %s", said)
 	}
 	lose()
@@ -84,14 +89,14 @@ func TestRestore(t *testing.T) {
 	if err := os.WriteFile(older, early, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, said := bot.shell("restore", older); code != 0 {
+	if code, said := served.shell("restore", older); code != 0 {
 		t.Fatalf("restore ended with %d: %s", code, said)
 	}
-	if code, said := bot.shell("log", "verify"); code != 3 || !regexp.MustCompile(`the journal ends before it, and a host was told of \d+ records`).MatchString(said) {
+	if code, said := served.shell("log", "verify"); code != 3 || !regexp.MustCompile(`the journal ends before it, and a host was told of \d+ records`).MatchString(said) {
 		t.Errorf("log verify of an older copy ended with %d: %s", code, said)
 	}
 	code.commit("r2")
-	bot.start()
+	served.start()
 	alice.Expect(`pushbot!\S* JOIN :?#push`)
 	topic(alice, "<princess> alice | bob") // no hand makes a stage green
 	alice.Say("#push", ".done")
@@ -103,5 +108,37 @@ func TestRestore(t *testing.T) {
 	live, err := os.ReadFile(filepath.Join(hosts, "w1", "current", "parts", "1"))
 	if err != nil || strings.TrimSpace(string(live)) != "r2" {
 		t.Errorf("w1 serves %q, %v", live, err)
+	}
+}
+
+// TestNewerJournal: a program that is older than the journal leaves it as it is, and
+// ends so that no init system tries it again.
+func TestNewerJournal(t *testing.T) {
+	cfg := Config{StateDir: t.TempDir()}
+	st, err := openStore(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := bbolt.Open(journalPath(cfg), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Put([]byte("schema"), []byte("99")) })
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(journalPath(cfg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var coded *exitError
+	if _, err := openStore(cfg); !errors.As(err, &coded) || coded.code != bot.ExitLook || !strings.Contains(err.Error(), "start that version") {
+		t.Errorf("openStore: %v", err)
+	}
+	if after, err := os.ReadFile(journalPath(cfg)); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the journal is not as it was: %v", err)
 	}
 }

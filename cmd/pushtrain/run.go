@@ -142,7 +142,7 @@ func openStore(cfg Config) (*store.Store, error) {
 	switch {
 	case errors.Is(err, store.ErrBusy):
 		return nil, &exitError{exitNotNow, err}
-	case errors.As(err, &damaged):
+	case errors.As(err, &damaged), errors.Is(err, store.ErrNewer):
 		return nil, &exitError{bot.ExitLook, err}
 	case err != nil:
 		return nil, &exitError{exitFailed, err}
