@@ -146,11 +146,11 @@ func manText(w io.Writer, text string) {
 func bold(s string) string   { return `\fB` + roff(s) + `\fR` }
 func italic(s string) string { return `\fI` + roff(s) + `\fR` }
 
-// roffControl is what begins a request, at the beginning of a line.
-var roffControl = regexp.MustCompile(`(?m)^([.'])`)
+// roffControl begins a request where a line begins with it; so does ', which is written as a name.
+var roffControl = regexp.MustCompile(`(?m)^\.`)
 
 // roff writes text so that it stands for itself.
 func roff(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "`", `\(ga`, "'", `\(aq`, "…", "...").Replace(strings.TrimRight(text, "\n"))
-	return roffControl.ReplaceAllString(text, `\&$1`)
+	return roffControl.ReplaceAllString(text, `\&.`)
 }

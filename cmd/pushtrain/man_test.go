@@ -67,3 +67,15 @@ func TestManPage(t *testing.T) {
 		}
 	}
 }
+
+// TestRoff: text stands for itself, whatever roff would make of it.
+func TestRoff(t *testing.T) {
+	for text, want := range map[string]string{
+		"./config.yaml\n.so x\n'br": `\&./config.yaml` + "\n" + `\&.so x` + "\n" + `\(aqbr`,
+		`a\b --c`:                   `a\eb \-\-c`,
+	} {
+		if got := roff(text); got != want {
+			t.Errorf("roff(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
