@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -234,5 +236,38 @@ func TestService(t *testing.T) {
 	}
 	if _, said := bot.shell("log"); !strings.Contains(said, "hosts[w2] is removed") {
 		t.Errorf("the deploy log does not say who removed a host:\n%s", said)
+	}
+}
+
+// TestUnit: what the unit takes for an end that a person has to look at. A bot that
+// systemd ends because it hangs is none of those.
+func TestUnit(t *testing.T) {
+	needForTest(t, "rsync", "rsync")
+	unit, err := os.ReadFile("deb/pushtrain.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := regexp.MustCompile(`(?m)^RestartPreventExitStatus=(.*)$`).FindSubmatch(unit)
+	if list == nil {
+		t.Fatal("the unit has no RestartPreventExitStatus")
+	}
+	stays := strings.Fields(string(list[1]))
+	bot := newServed(t, filepath.Join(t.TempDir(), "config.yaml"))
+	state := t.TempDir()
+	bot.write(configText("127.0.0.1:1", "#push", state, "", stackText{name: "web", repo: state, root: "/srv/unused",
+		princess: "{name: p1, local: true, root: " + state + "/p1}", prod: "{name: w1, local: true, root: " + state + "/w1}"}))
+	bot.start()
+	bot.hear("READY=1")
+	if code, said := bot.shell("run"); !slices.Contains(stays, fmt.Sprint(code)) {
+		t.Errorf("a second bot ended with %d, and would be started again: %s", code, said)
+	}
+	bot.signal(syscall.SIGABRT) // as the watchdog does
+	<-bot.ended
+	if code := bot.c.ProcessState.ExitCode(); slices.Contains(stays, fmt.Sprint(code)) {
+		t.Errorf("a bot that hung ended with %d, and would not be started again", code)
+	}
+	bot.write("irc: {}\n")
+	if code, said := bot.shell("run"); !slices.Contains(stays, fmt.Sprint(code)) {
+		t.Errorf("a bot without a configuration ended with %d, and would be started again: %s", code, said)
 	}
 }
