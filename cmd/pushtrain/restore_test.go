@@ -22,6 +22,7 @@ import (
 // hosts' words tell that something is missing.
 func TestRestore(t *testing.T) {
 	needForTest(t, "rsync", "rsync")
+	t.Parallel()
 	server := irctest.Ngircd(t, irctest.Options{})
 	hosts, code, state := t.TempDir(), newRepo(t), t.TempDir()
 	code.commit("r1")
@@ -140,5 +141,24 @@ func TestNewerJournal(t *testing.T) {
 	}
 	if after, err := os.ReadFile(journalPath(cfg)); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("the journal is not as it was: %v", err)
+	}
+}
+
+// TestNotAsRoot: root leaves no file in the bot's folder that the bot could not open.
+func TestNotAsRoot(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be somebody else")
+	}
+	const nobody = 65534
+	dir := t.TempDir()
+	if err := os.Chown(dir, nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	var coded *exitError
+	if _, err := openStore(Config{StateDir: dir}); !errors.As(err, &coded) || coded.code != exitUsage || !strings.Contains(err.Error(), "`runuser -u nobody -- pushtrain") {
+		t.Errorf("openStore: %v", err)
+	}
+	if list, err := os.ReadDir(dir); err != nil || len(list) > 0 {
+		t.Errorf("it left %v, %v", list, err)
 	}
 }

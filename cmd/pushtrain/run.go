@@ -8,9 +8,11 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -136,7 +138,27 @@ func (s *state) close() {
 // journalPath is where the journal of a configuration is.
 func journalPath(cfg Config) string { return filepath.Join(cfg.StateDir, "journal.db") }
 
+// needOwner keeps root from leaving files in a folder of the bot's that the bot can't read.
+func needOwner(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil || os.Geteuid() != 0 {
+		return nil // who may not write there will hear of it
+	}
+	id := info.Sys().(*syscall.Stat_t).Uid
+	if id == 0 {
+		return nil
+	}
+	name := fmt.Sprint(id)
+	if u, err := user.LookupId(fmt.Sprint(id)); err == nil {
+		name = u.Username
+	}
+	return exit(exitUsage, "%s is not root's: run it as the user that the bot runs as, `runuser -u %s -- pushtrain …`", dir, name)
+}
+
 func openStore(cfg Config) (*store.Store, error) {
+	if err := needOwner(cfg.StateDir); err != nil {
+		return nil, err
+	}
 	st, err := store.Open(journalPath(cfg))
 	var damaged *store.Damaged
 	switch {
@@ -258,6 +280,9 @@ func restoreCommand(o *options) *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			cfg, err := o.load()
 			if err != nil {
+				return err
+			}
+			if err := needOwner(cfg.StateDir); err != nil {
 				return err
 			}
 			if err := store.Restore(args[0], journalPath(cfg)); err != nil {
