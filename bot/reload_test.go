@@ -3,6 +3,7 @@ package bot
 import (
 	"errors"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -189,5 +190,37 @@ func TestBeat(t *testing.T) {
 			t.Errorf("%d beats in 10 s after it", n)
 		}
 		s.end()
+	})
+}
+
+// TestReloadTakesAll: each part of a Config either stays, and is named here, or is taken up.
+func TestReloadTakesAll(t *testing.T) {
+	stays := strings.Fields("Nick Channel Dir Idle Version Ready Beat Reread Entered Log Trace")
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		defer s.end()
+		next := s.fewer(webProd)
+		next.Rules.Cap, next.Prefix, next.Audit, next.Open = 3, "!", time.Hour, time.Minute
+		next.People, next.Diffs = map[string]string{"a": "alice"}, map[string]string{"web": "https://x/"}
+		next.Ops, next.Secrets = []string{"alice"}, NewSecrets("hunter2")
+		reloads(s, func() Change { return Change{Config: next} })
+		s.play("alice> .join")
+		s.reload()
+		s.stop()
+		for i := range reflect.TypeFor[Config]().NumField() {
+			name := reflect.TypeFor[Config]().Field(i).Name
+			if slices.Contains(stays, name) {
+				continue
+			}
+			want, got := reflect.ValueOf(next).Field(i), reflect.ValueOf(s.bot.cfg).Field(i)
+			if want.IsZero() {
+				t.Errorf("%s: give it a value in this test", name)
+			} else if !reflect.DeepEqual(want.Interface(), got.Interface()) {
+				t.Errorf("%s was not taken up", name)
+			}
+		}
+		if s.bot.train.Rules.Cap != 3 {
+			t.Error("the train goes on by the old rules")
+		}
 	})
 }
