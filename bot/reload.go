@@ -81,11 +81,14 @@ func (b *Bot) askReload(a *ask, by train.Who) {
 			next, exit, said := b.cfg.Reread(a.req.Remove)
 			b.hand(func() {
 				b.rereading = false
-				if next != nil {
+				switch {
+				case next != nil:
 					b.change = &change{*next, by}
 					if err := b.takeUp(); err != nil {
 						exit, said = ExitFailed, append(said, err.Error())
 					}
+				case exit == ExitDone:
+					b.change = nil // what waited was taken back
 				}
 				if next != nil && b.change != nil {
 					said = append(said, "it holds when what is under way has ended")

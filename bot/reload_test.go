@@ -21,6 +21,9 @@ func reloads(s *stage, next func() Change) (left func() int) {
 	gone := make(chan struct{}, 10)
 	s.cfg.Reread = func([]string) (*Change, int, []string) {
 		c := next()
+		if reflect.ValueOf(c).IsZero() {
+			return nil, ExitDone, []string{"nothing is different"}
+		}
 		c.Taken, c.Left = func() {}, func() { gone <- struct{}{} }
 		if c.Open == nil {
 			c.Open = func() (Deployer, error) { return s.fleet, nil }
@@ -93,6 +96,30 @@ func TestReloadWaits(t *testing.T) {
 		s.stop()
 		if r, _ := s.bot.book.Find(4); r.State != deploy.Done || len(r.Hosts) != 1 {
 			t.Errorf("the next rollout ended %s on %d hosts", r.State, len(r.Hosts))
+		}
+	})
+}
+
+// TestReloadTakenBack: what waits is forgotten when the file says again what holds.
+func TestReloadTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		defer s.end()
+		read := []Change{{Config: s.fewer(webProd)}, {}}
+		left := reloads(s, func() Change {
+			next := read[0]
+			read = read[1:]
+			return next
+		})
+		s.play("alice> .join", "alice> .princess", "web/princess at build")
+		s.reload()
+		if exit, said := s.reload(); exit != 0 || said != "nothing is different" {
+			t.Errorf("the shell was told %d, %q", exit, said)
+		}
+		s.play("web/princess ok")
+		s.stop()
+		if n := len(s.bot.cfg.Fleets[webProd].Hosts); n != 2 || left() != 0 {
+			t.Errorf("it was taken up all the same: %d hosts", n)
 		}
 	})
 }
