@@ -37,7 +37,7 @@ deb:
 same:
 	@dir=$$(mktemp -d); trap 'chmod -R u+w "$$dir"; rm -rf "$$dir"' EXIT; set -e; \
 	for n in 1 two/deeper; do \
-		git clone -q --shared . "$$dir/$$n"; \
+		git -c advice.detachedHead=false clone -q --shared . "$$dir/$$n"; \
 		GOCACHE="$$dir/cache/$$n" $(MAKE) -s -C "$$dir/$$n" deb VERSION='$(VERSION)' >/dev/null; \
 		(cd "$$dir/$$n/bin" && sha256sum deb/pushtrain *.deb) | tee "$$dir/sums.$${n%%/*}"; \
 	done; \
