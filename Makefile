@@ -1,8 +1,10 @@
 # make demo    the main job, on loopback; ARGS="--play=no --for 60s" go to `pushtrain demo`
 # make test    every test, with all that they need; PUSHTRAIN_SHOTS=DIR keeps pictures of the page
 # make bench   the figures; PEERS=yes has Ansible, Capistrano and shipit-deploy measured beside
-# make soak    long runs with full counts: PART=sim, mixed, faults, power or thief, each under an hour
+# make soak    long runs with full counts: PART=sim, mixed, faults, power, thief or deb, each under an hour
 # make build   bin/pushtrain
+# make deb     bin/pushtrain_VERSION_ARCH.deb, with a unit, a manual page and completions
+# make same    two builds in two folders are the same, to the byte
 
 SHELL := /bin/bash
 GO ?= go
@@ -11,16 +13,35 @@ ARGS ?=
 
 DEMO_PACKAGES := git rsync
 TEST_PACKAGES := git rsync openssh-client openssh-server ngircd inspircd atheme-services nginx util-linux strace zsh fish \
-	php8.2-fpm apache2-bin libapache2-mod-php8.2 curl chromium fonts-dejavu-core
-SOAK_PACKAGES := caddy
+	php8.2-fpm apache2-bin libapache2-mod-php8.2 curl chromium fonts-dejavu-core man-db mandoc
+SOAK_PACKAGES := caddy debootstrap systemd
 PEER_PACKAGES := ansible capistrano
 SHIPIT := .tools/shipit/node_modules/.bin/shipit
 FUZZ_TIME ?= 5s
 
-.PHONY: build demo test lint fuzz bench soak packages-demo packages-test packages-soak packages-peers clean
+# A release says VERSION=1.0; what is in between counts by the time of its commit.
+VERSION ?= 0~$(shell git log -1 --format=%cd+%h --date=format-local:%Y%m%d%H%M%S --abbrev=12)
+DEB_DIR ?= bin
+
+.PHONY: build deb same demo test lint fuzz bench soak packages-demo packages-test packages-soak packages-peers clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/pushtrain ./cmd/pushtrain
+
+deb: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
+deb:
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -X main.version=$(VERSION)' -o $(DEB_DIR)/deb/pushtrain ./cmd/pushtrain
+	cmd/pushtrain/deb/build $(DEB_DIR)/deb/pushtrain '$(VERSION)' "$$(dpkg --print-architecture)" $(DEB_DIR)
+
+# What is committed, built in two folders by two caches: the same sums.
+same:
+	@dir=$$(mktemp -d); trap 'chmod -R u+w "$$dir"; rm -rf "$$dir"' EXIT; set -e; \
+	for n in 1 two/deeper; do \
+		git -c advice.detachedHead=false clone -q --shared . "$$dir/$$n"; \
+		GOCACHE="$$dir/cache/$$n" $(MAKE) -s -C "$$dir/$$n" deb VERSION='$(VERSION)' >/dev/null; \
+		(cd "$$dir/$$n/bin" && sha256sum deb/pushtrain *.deb) | tee "$$dir/sums.$${n%%/*}"; \
+	done; \
+	cmp "$$dir/sums.1" "$$dir/sums.two" && echo 'the same, to the byte'
 
 demo: packages-demo build
 	@bin/pushtrain demo $(ARGS)
@@ -63,7 +84,8 @@ SOAK_sim := -run '^TestSeeds$$' ./deploy/sim -seeds 1000000
 SOAK_faults := -run '^TestFaults$$' ./cmd/pushtrain -faults -faults-done $(CURDIR)/.soak/faults
 SOAK_power := -run '^TestPowerLoss$$' ./bot/store ./deploy/host -power
 SOAK_thief := -run '^TestThief$$' ./bot -thief 1000
-PARTS := sim mixed faults power thief
+SOAK_deb := -run '^TestDeb$$' ./cmd/pushtrain -deb
+PARTS := sim mixed faults power thief deb
 
 soak: packages-soak
 	@[ -n '$(filter $(PARTS),$(PART))' ] || { echo 'make soak PART=…: one of $(PARTS)'; exit 2; }

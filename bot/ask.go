@@ -13,15 +13,16 @@ import (
 
 // Request is what the shell asks of a bot, through its socket or in its own process.
 type Request struct {
-	Do       string // deploy, rollback, dry-deploy, dry-rollback, abort, hold, unhold, status, queue, stats, past, log, entries, verify
+	Do       string // deploy, rollback, dry-deploy, dry-rollback, abort, hold, unhold, status, queue, stats, past, log, entries, verify, reload
 	By       string // the shell user
 	Stack    string
 	Stage    string
-	Host     string // sync: whom
-	Text     string // why, the text of log, or what stats are about, as `30d web`
-	Override string // deploy: why the gates are passed over; "" = they hold
-	Audit    bool   // status: hosts read all of what they serve
-	Follow   bool   // deploy, rollback, sync: wait for the outcome; entries: and those to come
+	Host     string   // sync: whom
+	Text     string   // why, the text of log, or what stats are about, as `30d web`
+	Override string   // deploy: why the gates are passed over; "" = they hold
+	Remove   []string // reload: hosts that may be gone from the configuration
+	Audit    bool     // status: hosts read all of what they serve
+	Follow   bool     // deploy, rollback, sync: wait for the outcome; entries: and those to come
 
 	Since time.Time `json:",omitzero"` // entries: none older; zero = the newest entriesShown
 }
@@ -148,6 +149,8 @@ func (b *Bot) onAsk(a *ask) {
 		})
 	case "verify":
 		b.askVerify(a)
+	case "reload":
+		b.askReload(a, by)
 	case "queue":
 		b.end(a, ExitDone, map[string]any{"topic": b.train.Topic(), "queue": b.train.Queue}, answerQueue(b, by, nil)...)
 	case "entries":

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +36,15 @@ type Config struct {
 	Audit   time.Duration     // how often all hosts read all of what they serve; 0 = never
 	Version string
 	Ready   func() // called once, when the bot is first in the channel; nil = nobody waits
+
+	// Beat is called by Run's goroutine when it has taken up the state, and about every
+	// quarter second from then on. It must not wait. nil = nobody listens.
+	Beat func()
+
+	// Reread reads the configuration again, with the hosts that may be gone. It returns
+	// what is different (nil = nothing, or it is refused), an exit code and what to say of
+	// it. It is called beside Run, once at a time. nil = there is nothing to read.
+	Reread func(removed []string) (*Change, int, []string)
 
 	// Entered is told of each new entry of the deploy log when it is on disk. It must
 	// not wait. nil = nobody is told.
@@ -91,13 +99,12 @@ type Deployer interface {
 // Bot ties the train, the rollouts, the journal and the channel together. All its
 // fields below the line belong to the goroutine of Run.
 type Bot struct {
-	cfg    Config
-	store  *store.Store
-	chat   Chat
-	deploy Deployer
-	inbox  chan any // irc.Event, done, *ask, later
-	jobs   sync.WaitGroup
-	runs   *runLogs
+	cfg   Config
+	store *store.Store
+	chat  Chat
+	inbox chan any // irc.Event, done, *ask, later
+	jobs  sync.WaitGroup
+	runs  *runLogs
 
 	view    atomic.Pointer[View] // the newest
 	viewers pokes
@@ -123,6 +130,7 @@ type Bot struct {
 	wrote    []string  // topics that were handed to the chat, newest last, at most 128
 	full     bool      // the journal's disk is full: only the way back is open
 	looked   time.Time // when room was last looked for
+	restored bool      // see Restored
 	mute     bool      // the topic was refused (482): say so once
 	hinted   map[string]time.Time
 	refusals map[string]*refusals
@@ -144,6 +152,11 @@ type Bot struct {
 	fresh    bool                               // something happened since the last View
 	readers  []*ask                             // of the deploy log as it grows
 	ctx      context.Context
+
+	crew      *crew
+	archiving int     // jobs that may write where releases are kept
+	change    *change // waits until no rollout is under way; nil = none
+	rereading bool
 }
 
 // effectKey names an effect under way. There is one a kind and host of a rollout.
@@ -162,16 +175,21 @@ type done struct {
 	event deploy.Event
 }
 
+// fill puts in what holds for what is not given.
+func (c *Config) fill() {
+	if c.Prefix == "" {
+		c.Prefix = "."
+	}
+	if c.Open == 0 {
+		c.Open = 8 * time.Hour
+	}
+}
+
 // New returns a bot on the journal st, with the state that st holds.
 func New(cfg Config, st *store.Store, chat Chat, d Deployer) (*Bot, error) {
-	if cfg.Prefix == "" {
-		cfg.Prefix = "."
-	}
-	if cfg.Open == 0 {
-		cfg.Open = 8 * time.Hour
-	}
+	cfg.fill()
 	b := &Bot{
-		cfg: cfg, store: st, chat: chat, deploy: discreet{d, cfg.Secrets},
+		cfg: cfg, store: st, chat: chat, crew: &crew{Deployer: discreet{d, cfg.Secrets}},
 		inbox: make(chan any, 1024), runs: openRunLogs(cfg.Dir),
 		members: map[string]irc.Member{}, spoke: map[string]time.Time{}, nick: cfg.Nick,
 		hinted: map[string]time.Time{}, refusals: map[string]*refusals{},
@@ -191,9 +209,13 @@ func New(cfg Config, st *store.Store, chat Chat, d Deployer) (*Bot, error) {
 	return b, nil
 }
 
+// Restored is the snapshot that is true in a journal from a copy, until the bot has
+// read the topic: what the bot has written there itself may be newer than the journal.
+const Restored = "restored"
+
 // load takes the state from the snapshots.
 func (b *Bot) load() error {
-	for name, v := range map[string]any{"train": &b.train, "deploy": &b.book, "unsaid": &b.outbox.lines} {
+	for name, v := range map[string]any{"train": &b.train, "deploy": &b.book, "unsaid": &b.outbox.lines, Restored: &b.restored} {
 		if err := b.snapshot(name, v); err != nil {
 			return err
 		}
@@ -230,12 +252,13 @@ func (b *Bot) Run(ctx context.Context) error {
 	defer b.runs.close()
 	defer b.jobs.Wait()
 	defer stop()
-	b.commands = Commands(b.cfg.Rules)
+	b.crew.ctx, b.crew.leave = context.WithCancel(ctx)
 	if err := b.start(); err != nil {
 		return err
 	}
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
+	b.beat()
 	for {
 		select {
 		case <-ctx.Done():
@@ -253,6 +276,7 @@ func (b *Bot) Run(ctx context.Context) error {
 					more = false
 				}
 			}
+			_ = b.takeUp() // it has logged why not
 			if err := b.commit(); err != nil {
 				return err
 			}
@@ -264,9 +288,11 @@ func (b *Bot) Run(ctx context.Context) error {
 			b.room()
 			b.audit()
 			b.watch()
+			_ = b.takeUp()
 			if err := b.commit(); err != nil {
 				return err
 			}
+			b.beat()
 		}
 	}
 }
@@ -275,9 +301,7 @@ func (b *Bot) Run(ctx context.Context) error {
 func (b *Bot) start() error {
 	b.takeReserve()
 	b.audited = b.now()
-	if !reflect.DeepEqual(b.train.Rules, b.cfg.Rules) {
-		b.must(train.Who{}, train.Configured{Rules: b.cfg.Rules})
-	}
+	b.configure()
 	for id, r := range b.book.Open {
 		if r.State != deploy.Stuck && !b.cfg.Idle {
 			if err := b.deployApply(id, deploy.Resume{}); err != nil {
@@ -288,6 +312,12 @@ func (b *Bot) start() error {
 	b.startWatching()
 	b.recallBrings()
 	return b.commit()
+}
+
+func (b *Bot) beat() {
+	if b.cfg.Beat != nil {
+		b.cfg.Beat()
+	}
 }
 
 func (b *Bot) handle(x any) {
@@ -409,6 +439,9 @@ func (b *Bot) commit() error {
 // because IRC is down is kept too: a bot that starts later says it.
 func (b *Bot) snapshots() (map[string][]byte, error) {
 	state := map[string]any{"train": b.train, "deploy": b.book}
+	if b.restored && b.read {
+		b.restored, state[Restored] = false, false
+	}
 	if !b.online || b.owes {
 		owed := []line{}
 		if !b.online {

@@ -98,7 +98,7 @@ func (b *Bot) onTopic(e irc.Topic) {
 	switch {
 	case e.OnJoin && (!e.Exists || e.Text == ""):
 		b.asked = "" // it vanished with the channel: no edit
-	case e.OnJoin && (e.Text == b.train.Channel() || b.same(e.By.Nick, b.nick) || slices.Contains(b.train.Own, e.Text) && e.By.Nick == ""):
+	case e.OnJoin && (e.Text == b.train.Channel() || b.same(e.By.Nick, b.nick) && !b.restored || slices.Contains(b.train.Own, e.Text) && e.By.Nick == ""):
 		b.asked = e.Text
 		b.must(train.Who{}, train.Shown{Text: e.Text})
 	case e.Own:

@@ -79,15 +79,15 @@ func (b *Bot) fetch(stack, to string, then func(brings, error)) {
 		what.from = live.Release.Commit
 	}
 	b.deeds = append(b.deeds, func() {
-		b.jobs.Go(func() {
+		b.archive(func(c *crew) func() {
 			err := errNothingLive
 			if what.from != "" {
-				what.commits, err = b.deploy.Commits(b.ctx, stack, what.from, to)
+				what.commits, err = c.Commits(b.ctx, stack, what.from, to)
 			}
 			if err != nil && err != errNothingLive && b.ctx.Err() == nil {
 				b.cfg.Log.Warn().Err(err).Str("stack", stack).Msg("list what is new")
 			}
-			b.hand(func() { then(what, err) })
+			return func() { then(what, err) }
 		})
 	})
 }

@@ -51,8 +51,8 @@ func (b *Bot) look(l look, then func(odd []string)) {
 		all = append(all, &seen{Target: t, began: b.began[t.Stack], want: live.Release})
 	}
 	b.deeds = append(b.deeds, func() {
-		b.jobs.Go(func() {
-			b.askHosts(l, all)
+		b.with(func(c *crew) {
+			b.askHosts(c, l, all)
 			b.hand(func() { b.compare(l, all) })
 		})
 	})
@@ -70,10 +70,10 @@ func (b *Bot) targets() []deploy.Target {
 }
 
 // askHosts fills in what the hosts say.
-func (b *Bot) askHosts(l look, all []*seen) {
-	ctx := b.ctx
+func (b *Bot) askHosts(c *crew, l look, all []*seen) {
+	ctx := c.ctx
 	if !l.audit {
-		short, cancel := context.WithTimeout(ctx, lookTime)
+		short, cancel := context.WithTimeout(b.ctx, lookTime)
 		defer cancel()
 		ctx = short
 	}
@@ -81,9 +81,9 @@ func (b *Bot) askHosts(l look, all []*seen) {
 	for _, s := range all {
 		asked.Go(func() {
 			if l.audit {
-				s.hosts = b.deploy.Audit(ctx, s.Target, s.want)
+				s.hosts = c.Audit(ctx, s.Target, s.want)
 			} else {
-				s.hosts = b.deploy.Status(ctx, s.Target)
+				s.hosts = c.Status(ctx, s.Target)
 			}
 		})
 	}

@@ -226,10 +226,11 @@ func (b *Bot) abandon(r deploy.Rollout, e deploy.Ended) {
 func (b *Bot) prune(stack string) {
 	keep := b.book.InUse(stack)
 	b.deeds = append(b.deeds, func() {
-		b.jobs.Go(func() {
-			if err := b.deploy.Prune(stack, keep...); err != nil {
+		b.archive(func(c *crew) func() {
+			if err := c.Prune(stack, keep...); err != nil {
 				b.cfg.Log.Warn().Err(err).Str("stack", stack).Msg("drop old releases")
 			}
+			return func() {}
 		})
 	})
 }
@@ -332,9 +333,9 @@ func (b *Bot) do(id uint64, e deploy.Effect) {
 		cancel()
 	}
 	watchers := slices.Clone(b.watchers[id])
-	b.jobs.Go(func() {
+	b.with(func(c *crew) {
 		defer cancel()
-		answer := b.deploy.Do(ctx, r, e, func(l fleet.Line) {
+		answer := c.Do(ctx, r, e, func(l fleet.Line) {
 			b.runs.line(id, l)
 			for _, w := range watchers {
 				w.send(Reply{Host: l.Host, Percent: l.Percent, Line: l.Text})

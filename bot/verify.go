@@ -15,8 +15,8 @@ func (b *Bot) askVerify(a *ask) {
 		all = append(all, &seen{Target: t})
 	}
 	b.deeds = append(b.deeds, func() {
-		b.jobs.Go(func() {
-			b.askHosts(look{}, all)
+		b.with(func(c *crew) {
+			b.askHosts(c, look{}, all)
 			var kept []store.Head
 			var lines []string
 			for _, t := range all {

@@ -46,9 +46,12 @@ func (b *Bot) startWatching() {
 		if how.Window == 0 || b.cfg.Idle {
 			continue
 		}
-		w := &watcher{how: how, log: watch.New(how.Rules, b.now())}
-		b.watches[t] = w
-		b.jobs.Go(func() { b.deploy.Follow(b.ctx, t, w.line) })
+		w := b.watches[t]
+		if w == nil {
+			w = &watcher{how: how, log: watch.New(how.Rules, b.now())}
+			b.watches[t] = w
+		}
+		b.with(func(c *crew) { c.Follow(c.ctx, t, w.line) })
 	}
 }
 

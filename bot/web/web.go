@@ -35,6 +35,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pushtrain/bot"
@@ -90,7 +91,8 @@ type Server struct {
 	drawn  drawn
 	stats  statsCache
 	logins *logins
-	secret []byte // of the tokens
+	secret []byte                 // of the tokens
+	next   atomic.Pointer[Server] // answers in place of this one; nil = none
 }
 
 // New returns the page of src.
@@ -104,8 +106,21 @@ func New(cfg Config, src Source) *Server {
 	return s
 }
 
+// Replace has s answer by another configuration from the next request on. Streams
+// that are open go on as they are.
+func (s *Server) Replace(cfg Config) {
+	next := New(cfg, s.src)
+	next.secret, next.places = s.secret, s.places
+	s.next.Store(next)
+}
+
 // ServeHTTP answers one request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.routes.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if next := s.next.Load(); next != nil {
+		s = next
+	}
+	s.routes.ServeHTTP(w, r)
+}
 
 // How long requests and answers may take. A stream has answerTime for each of its events.
 const (

@@ -29,8 +29,8 @@ type IRCConfig struct {
 	TLS          bool       `yaml:"tls"`
 	CAFile       string     `yaml:"ca_file"`   // "" = the system's
 	CertFile     string     `yaml:"cert_file"` // "" = no client certificate
-	KeyFile      string     `yaml:"key_file"`
-	Insecure     bool       `yaml:"insecure"` // plain text may leave this machine
+	KeyFile      string     `yaml:"key_file"`  // see secretFile
+	Insecure     bool       `yaml:"insecure"`  // plain text may leave this machine
 	Nick         string     `yaml:"nick"`
 	Channel      string     `yaml:"channel"`
 	Prefix       string     `yaml:"prefix"`        // of commands

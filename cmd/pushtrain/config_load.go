@@ -62,23 +62,31 @@ func loadConfigFile(path string) (Config, error) {
 	return c, nil
 }
 
-// readSecret reads the password in the file at path, without the line end. A relative
-// path means a systemd credential ($CREDENTIALS_DIRECTORY) where there is one of that
-// name. Another file is refused when more people than its owner may read it.
-func readSecret(path string) (string, error) {
-	credential := false
+// secretFile is where the secret at path is. A relative path means a systemd
+// credential ($CREDENTIALS_DIRECTORY) where there is one of that name. Another file
+// is refused when more people than its owner may read it.
+func secretFile(path string) (string, error) {
 	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" && filepath.IsLocal(path) {
 		given := filepath.Join(dir, path)
 		if _, err := os.Stat(given); err == nil {
-			path, credential = given, true
+			return given, nil
 		}
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", fmt.Errorf("read password: %w", err)
+		return "", err
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 && !credential {
-		return "", fmt.Errorf("read password: others may read %s (mode %04o): chmod 600 %[1]s", path, mode)
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return "", fmt.Errorf("others may read %s (mode %04o): chmod 600 %[1]s", path, mode)
+	}
+	return path, nil
+}
+
+// readSecret reads the password in the file at path, see secretFile, without the line end.
+func readSecret(path string) (string, error) {
+	path, err := secretFile(path)
+	if err != nil {
+		return "", fmt.Errorf("read password: %w", err)
 	}
 	data, err := readSome(path, 4<<10)
 	if err != nil {

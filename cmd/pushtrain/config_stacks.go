@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/url"
 	"path"
 	"regexp"
 	"slices"
@@ -190,6 +191,10 @@ func checkSource(d *decoder, key string, s SourceConfig) {
 	if d.need(key+".repo", s.Repo, "the git repository: a path or an address") {
 		if err := release.CheckRepo(s.Repo); err != nil {
 			d.problem(key+".repo", "%v", err)
+		} else if u, err := url.Parse(s.Repo); err == nil && u.User != nil {
+			if _, has := u.User.Password(); has {
+				d.problem(key+".repo", "has a password in it, which everybody on the machine would see among git's arguments: give it to a git credential helper, or use a key of ssh")
+			}
 		}
 	}
 	if d.need(key+".branch", s.Branch, "a branch") {

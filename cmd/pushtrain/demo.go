@@ -94,7 +94,7 @@ func runDemo(ctx context.Context, out io.Writer, play bool) (err error) {
 	context.AfterFunc(ctx, func() { pages.Close() })
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	parts.Go(func() {
-		ended <- serveOn(ctx, cfg, zerolog.Nop(), page, func() { close(ready) })
+		ended <- serveOn(ctx, cfg, zerolog.Nop(), page, service{ready: func() { close(ready) }})
 		stop()
 	})
 	fmt.Fprint(out, demoWelcome(dir, server.Addr(), web.Addr().String(), page.Addr().String()))

@@ -13,8 +13,9 @@ topic, and the deploy engine behind it.
 	pushtrain log [TEXT]              shows the deploy log, -f as it grows; or writes into it
 	pushtrain status | queue | stats  what the bot knows
 	pushtrain simulate                what the waits would be with another cap, load, cycle or lane
+	pushtrain reload                  has the bot read its configuration again
 	pushtrain restore FILE            takes up the journal from a copy
-	pushtrain version | completion
+	pushtrain version | man | completion
 	pushtrain host --root ROOT        what the bot starts on a host, or a key's forced command; nobody types it
 
 The verbs of the second half ask the running bot through its socket in the state
@@ -31,6 +32,13 @@ for as long as they run.
 	69   a tool is missing; a host that is out of reach is a 1
 	78   the configuration is wrong
 	130  interrupted
+
+# Signals
+
+The first SIGTERM or SIGINT ends the bot: a flip that is under way is finished,
+what is before it is left as it was, the next start goes on. A second one kills.
+SIGHUP is the same as reload. Under systemd the bot says when it is up, reloads and
+stops, and feeds the watchdog from the goroutine that owns its state.
 
 # Files
 

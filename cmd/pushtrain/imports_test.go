@@ -46,6 +46,7 @@ var owners = map[string][]string{
 	"github.com/rs/zerolog":     {"bot", "bot/irc", "cmd/pushtrain"},
 	"go.yaml.in/yaml/v4":        {"cmd/pushtrain"},
 	"github.com/spf13/cobra":    {"cmd/pushtrain"},
+	"github.com/spf13/pflag":    {"cmd/pushtrain"},
 	"golang.org/x/crypto":       {"bot/web"},
 	"golang.org/x/term":         {"cmd/pushtrain"},
 	"github.com/hanwen/go-fuse": {"deploy/host/powertest"},

@@ -142,10 +142,10 @@ func newRoot() *cobra.Command {
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "say only what went wrong")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more")
 	root.AddCommand(
-		runCommand(&o), demoCommand(), initCommand(&o), checkCommand(&o), doctorCommand(&o),
+		runCommand(&o), demoCommand(), initCommand(&o), checkCommand(&o), doctorCommand(&o), reloadCommand(&o),
 		deployCommand(&o), rollbackCommand(&o), syncCommand(&o), abortCommand(&o), holdCommand(&o), unholdCommand(&o), logCommand(&o),
 		statusCommand(&o), queueCommand(&o), statsCommand(&o), simulateCommand(&o), restoreCommand(&o),
-		versionCommand(&o), hostCommand(),
+		versionCommand(&o), manCommand(), hostCommand(),
 	)
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultCompletionCmd()
@@ -222,12 +222,19 @@ func helpCommand() *cobra.Command {
 }
 
 func versionCommand(o *options) *cobra.Command {
-	return &cobra.Command{
+	var parts bool
+	c := &cobra.Command{
 		Use: "version", Short: "Say which pushtrain this is", Args: cobra.NoArgs,
 		Run: func(c *cobra.Command, _ []string) {
+			if info, ok := debug.ReadBuildInfo(); ok && parts {
+				writeJSON(c.OutOrStdout(), sbom(info, buildVersion()))
+				return
+			}
 			o.tell(c.OutOrStdout(), "pushtrain "+buildVersion(), map[string]string{"version": buildVersion()})
 		},
 	}
+	c.Flags().BoolVar(&parts, "sbom", false, "list what it was built from, as CycloneDX")
+	return c
 }
 
 // buildVersion is the linked version, else the commit that the binary was built from.

@@ -116,7 +116,7 @@ func startBot(t testing.TB, cfg Config) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
-		ended <- serveBot(ctx, cfg, zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel), func() { close(ready) })
+		ended <- serveBot(ctx, cfg, zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel), service{ready: func() { close(ready) }})
 	}()
 	stopped := false
 	stop = func() {

@@ -8,9 +8,11 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -28,14 +30,23 @@ func runCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use: "run", Short: "Run the bot in the foreground", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := o.load()
+			path, err := findConfig(o.config)
 			if err != nil {
-				return err
+				return &exitError{exitConfig, err}
+			}
+			read := func() (Config, error) { return loadConfigFile(path) }
+			cfg, err := read()
+			if err != nil {
+				return &exitError{exitConfig, err}
 			}
 			if err := needTools(toolsOf(cfg)...); err != nil {
 				return err
 			}
-			return serveBot(c.Context(), cfg, newLog(c.ErrOrStderr(), o), nil)
+			tell, err := newNotifier()
+			if err != nil {
+				return exit(exitUnavailable, "%w", err)
+			}
+			return serveBot(c.Context(), cfg, newLog(c.ErrOrStderr(), o), service{read: read, hup: hangUps(), tell: tell})
 		},
 	}
 }
@@ -80,47 +91,80 @@ func needTools(names ...string) error {
 	return nil
 }
 
-// assemble makes a bot of a configuration. The func that it returns closes what it opened.
-func assemble(cfg Config, chat bot.Chat, how bot.Config) (*bot.Bot, func(), error) {
+// state is what a bot has open.
+type state struct {
+	log     zerolog.Logger
+	journal *store.Store
+	fleet   *fleet.Fleet
+}
+
+// assemble makes a bot of a configuration. The caller closes its state.
+func assemble(cfg Config, chat bot.Chat, how bot.Config) (*bot.Bot, *state, error) {
 	st, err := openStore(cfg)
 	if err != nil {
 		return nil, nil, err
 	}
-	fc := fleetConfig(cfg)
-	fc.Witness = func() string {
-		text, err := st.Witness()
+	s := &state{log: how.Log, journal: st}
+	if s.fleet, err = s.openFleet(cfg); err != nil {
+		return nil, nil, errors.Join(err, st.Close())
+	}
+	b, err := bot.New(how, st, chat, s.fleet)
+	if err != nil {
+		s.close()
+		return nil, nil, err
+	}
+	return b, s, nil
+}
+
+// openFleet opens the hosts of a configuration; they are told of the journal at each flip.
+func (s *state) openFleet(cfg Config) (*fleet.Fleet, error) {
+	c := fleetConfig(cfg)
+	c.Witness = func() string {
+		text, err := s.journal.Witness()
 		if err != nil {
-			how.Log.Error().Err(err).Msg("say what the journal holds")
+			s.log.Error().Err(err).Msg("say what the journal holds")
 		}
 		return text
 	}
-	f, err := fleet.Open(fc)
-	if err != nil {
-		return nil, nil, errors.Join(err, st.Close())
+	return fleet.Open(c)
+}
+
+func (s *state) close() {
+	if err := errors.Join(s.fleet.Close(), s.journal.Close()); err != nil {
+		s.log.Warn().Err(err).Msg("close the state")
 	}
-	shut := func() {
-		if err := errors.Join(f.Close(), st.Close()); err != nil {
-			how.Log.Warn().Err(err).Msg("close the state")
-		}
-	}
-	b, err := bot.New(how, st, chat, f)
-	if err != nil {
-		shut()
-		return nil, nil, err
-	}
-	return b, shut, nil
 }
 
 // journalPath is where the journal of a configuration is.
 func journalPath(cfg Config) string { return filepath.Join(cfg.StateDir, "journal.db") }
 
+// needOwner keeps root from leaving files in a folder of the bot's that the bot can't read.
+func needOwner(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil || os.Geteuid() != 0 {
+		return nil // who may not write there will hear of it
+	}
+	id := info.Sys().(*syscall.Stat_t).Uid
+	if id == 0 {
+		return nil
+	}
+	name := fmt.Sprint(id)
+	if u, err := user.LookupId(fmt.Sprint(id)); err == nil {
+		name = u.Username
+	}
+	return exit(exitUsage, "%s is not root's: run it as the user that the bot runs as, `runuser -u %s -- pushtrain …`", dir, name)
+}
+
 func openStore(cfg Config) (*store.Store, error) {
+	if err := needOwner(cfg.StateDir); err != nil {
+		return nil, err
+	}
 	st, err := store.Open(journalPath(cfg))
 	var damaged *store.Damaged
 	switch {
 	case errors.Is(err, store.ErrBusy):
 		return nil, &exitError{exitNotNow, err}
-	case errors.As(err, &damaged):
+	case errors.As(err, &damaged), errors.Is(err, store.ErrNewer):
 		return nil, &exitError{bot.ExitLook, err}
 	case err != nil:
 		return nil, &exitError{exitFailed, err}
@@ -128,9 +172,17 @@ func openStore(cfg Config) (*store.Store, error) {
 	return st, nil
 }
 
+// service is what a bot has around it. The zero service is nothing.
+type service struct {
+	ready func()                 // is called when the bot is first in the channel
+	read  func() (Config, error) // reads the configuration again; nil = there is no file
+	hup   <-chan os.Signal       // each has it read again
+	tell  *notifier              // nil = nobody
+}
+
 // serveBot runs the bot with its channel, its socket and its page until ctx ends.
 // A page that can't be opened is no reason to stop the trains.
-func serveBot(ctx context.Context, cfg Config, log zerolog.Logger, ready func()) error {
+func serveBot(ctx context.Context, cfg Config, log zerolog.Logger, around service) error {
 	var page net.Listener
 	if cfg.Web.Listen != "" {
 		var err error
@@ -143,11 +195,11 @@ func serveBot(ctx context.Context, cfg Config, log zerolog.Logger, ready func())
 			}
 		}
 	}
-	return serveOn(ctx, cfg, log, page, ready)
+	return serveOn(ctx, cfg, log, page, around)
 }
 
 // serveOn is serveBot with the page's listener, which it closes; nil = no page.
-func serveOn(ctx context.Context, cfg Config, log zerolog.Logger, page net.Listener, ready func()) error {
+func serveOn(ctx context.Context, cfg Config, log zerolog.Logger, page net.Listener, around service) error {
 	if page != nil {
 		defer page.Close()
 	}
@@ -160,16 +212,25 @@ func serveOn(ctx context.Context, cfg Config, log zerolog.Logger, page net.Liste
 		return err
 	}
 	link := irc.New(ircCfg)
-	how := botConfig(cfg, log, ready)
-	how.Secrets = known.hidden(cfg)
-	teller := tell.Start(tellConfig(cfg, known, log))
-	defer teller.Close() // when the bot has said its last
-	how.Entered = teller.Tell
-	b, shut, err := assemble(cfg, link, how)
+	how := botConfig(cfg, log, around.ready)
+	how.Secrets = known.hidden()
+	w := &working{log: log, teller: tell.Start(tellConfig(cfg, known, log))}
+	w.now.Store(&held{cfg, known})
+	defer func() { w.teller.Close() }() // when the bot has said its last
+	how.Entered = func(e bot.Entry) { w.teller.Tell(e) }
+	if around.tell != nil {
+		how.Beat = around.tell.beat
+		defer context.AfterFunc(ctx, func() { around.tell.say("STOPPING=1") })()
+	}
+	if around.read != nil {
+		how.Reread = func(removed []string) (*bot.Change, int, []string) { return w.reread(around, removed) }
+	}
+	b, st, err := assemble(cfg, link, how)
 	if err != nil {
 		return err
 	}
-	defer shut()
+	w.state = st
+	defer st.close()
 	socket, err := bot.Listen(cfg.StateDir)
 	if err != nil {
 		return err
@@ -188,10 +249,11 @@ func serveOn(ctx context.Context, cfg Config, log zerolog.Logger, page net.Liste
 			stop()
 		}
 	})
+	parts.Go(func() { hear(ctx, b, around.hup) })
 	if page != nil {
-		site := web.New(webConfig(cfg, log), b)
+		w.site = web.New(webConfig(cfg, log), b)
 		parts.Go(func() {
-			if err := site.Serve(ctx, page); err != nil {
+			if err := w.site.Serve(ctx, page); err != nil {
 				log.Error().Err(err).Msg("the page has ended")
 			}
 		})
@@ -220,14 +282,32 @@ func restoreCommand(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := needOwner(cfg.StateDir); err != nil {
+				return err
+			}
 			if err := store.Restore(args[0], journalPath(cfg)); err != nil {
 				if errors.Is(err, store.ErrBusy) {
 					return exit(exitNotNow, "%w: stop it first", err)
 				}
 				return exit(exitFailed, "%w", err)
 			}
+			if err := markRestored(cfg); err != nil {
+				return err
+			}
 			o.tell(c.OutOrStdout(), args[0]+" is the journal now; `pushtrain run` goes on from it", map[string]string{"restored": args[0]})
 			return nil
 		},
 	}
+}
+
+// markRestored has the next bot read in the topic who has joined since the copy.
+func markRestored(cfg Config) error {
+	st, err := openStore(cfg)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(st.Commit(nil, map[string][]byte{bot.Restored: []byte("true")}), st.Close()); err != nil {
+		return exit(exitFailed, "%w", err)
+	}
+	return nil
 }

@@ -380,11 +380,11 @@ func (o *options) alone(ctx context.Context, cfg Config, req bot.Request, out fu
 	if err != nil && !how.Idle {
 		how.Log.Warn().Err(err).Msg("what can't be read is not hidden in the run log either")
 	}
-	how.Secrets = known.hidden(cfg)
+	how.Secrets = known.hidden()
 	teller := tell.Start(tellConfig(cfg, known, how.Log))
 	defer teller.Close()
 	how.Entered = teller.Tell
-	b, done, err := assemble(cfg, nobody{}, how)
+	b, st, err := assemble(cfg, nobody{}, how)
 	if err != nil {
 		return exitFailed, err
 	}
@@ -394,7 +394,7 @@ func (o *options) alone(ctx context.Context, cfg Config, req bot.Request, out fu
 		ran <- b.Run(runCtx)
 		stop() // nobody would answer any more
 	}()
-	defer done()
+	defer st.close()
 	over := make(chan struct{})
 	defer close(over)
 	go func() {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	stdlog "log"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -140,9 +139,11 @@ func authOf(c WebConfig) web.Auth {
 
 // secrets are what the files of secrets hold that a configuration names; "" = it names none.
 type secrets struct {
-	password, sasl string
-	webhooks       []string // as configured
+	irc      ircSecrets
+	webhooks []string // as configured
 }
+
+type ircSecrets struct{ password, sasl string }
 
 // readSecrets reads all of them. Where one can't be read it says so, and has the others.
 func readSecrets(cfg Config) (s secrets, err error) {
@@ -156,24 +157,17 @@ func readSecrets(cfg Config) (s secrets, err error) {
 		}
 		return text
 	}
-	s.password = read("irc.password_file", cfg.IRC.PasswordFile)
-	s.sasl = read("irc.sasl.password_file", cfg.IRC.SASL.PasswordFile)
+	s.irc.password = read("irc.password_file", cfg.IRC.PasswordFile)
+	s.irc.sasl = read("irc.sasl.password_file", cfg.IRC.SASL.PasswordFile)
 	for i, h := range cfg.Tell.Webhooks {
 		s.webhooks = append(s.webhooks, read(fmt.Sprintf("tell.webhooks[%d].secret_file", i), h.SecretFile))
 	}
 	return s, err
 }
 
-// hidden are the secrets of a configuration, those in its addresses too, as the bot hides them.
-func (s secrets) hidden(cfg Config) *bot.Secrets {
-	values := append([]string{s.password, s.sasl}, s.webhooks...)
-	for _, st := range cfg.Stacks {
-		if u, err := url.Parse(st.Source.Repo); err == nil && u.User != nil {
-			password, _ := u.User.Password()
-			values = append(values, password)
-		}
-	}
-	return bot.NewSecrets(values...)
+// hidden are the secrets as the bot hides them.
+func (s secrets) hidden() *bot.Secrets {
+	return bot.NewSecrets(append([]string{s.irc.password, s.irc.sasl}, s.webhooks...)...)
 }
 
 // tellConfig is who is told, with the secrets that sign it.
@@ -190,10 +184,10 @@ func tellConfig(cfg Config, s secrets, log zerolog.Logger) tell.Config {
 func ircConfig(cfg Config, s secrets, log zerolog.Logger) (irc.Config, error) {
 	c := irc.Config{
 		Server: cfg.IRC.Server, Nick: cfg.IRC.Nick, RealName: "pushtrain", Channel: cfg.IRC.Channel,
-		Password: s.password, QuitReason: "back soon; the queue is kept", Log: log,
+		Password: s.irc.password, QuitReason: "back soon; the queue is kept", Log: log,
 	}
 	if how := cfg.IRC.SASL; how.Mechanism != "" {
-		c.SASL = &irc.SASL{Mechanism: how.Mechanism, Account: how.Account, Password: s.sasl}
+		c.SASL = &irc.SASL{Mechanism: how.Mechanism, Account: how.Account, Password: s.irc.sasl}
 	}
 	if cfg.IRC.TLS {
 		var err error
@@ -221,7 +215,11 @@ func tlsConfig(cfg IRCConfig) (*tls.Config, error) {
 		}
 	}
 	if cfg.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
+		key, err := secretFile(cfg.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read irc.key_file: %w", err)
+		}
+		cert, err := tls.LoadX509KeyPair(cfg.CertFile, key)
 		if err != nil {
 			return nil, fmt.Errorf("read irc.cert_file: %w", err)
 		}
