@@ -235,7 +235,7 @@ func (b *Bot) viewTrain(i int) ViewTrain {
 	t := b.train.Queue.Trains[i]
 	v := ViewTrain{
 		ID: t.ID, Stacks: b.train.Stacks(t), Place: b.train.Place(i), Stage: t.Stage, Running: t.Runs, Up: t.Up, Moved: t.Since,
-		Held: b.train.Held(t), Next: b.nextStage(t), Message: t.Message, Before: slices.Clone(t.Before),
+		Held: b.train.Held(t), Next: b.train.Next(t), Message: t.Message, Before: slices.Clone(t.Before),
 	}
 	if t.Up.IsZero() && len(v.Stacks) > 0 {
 		v.Wait = b.waitText(v.Stacks[0], v.Place)
@@ -255,21 +255,6 @@ func (b *Bot) viewTrain(i int) ViewTrain {
 		v.Ships = append(v.Ships, ViewShip{Stack: s.Stack, Ship: Ship{s.Release, s.Commit}, Green: slices.Clone(s.Green)})
 	}
 	return v
-}
-
-// nextStage is the first stage that a train's stacks have not passed; "" = they have passed all.
-func (b *Bot) nextStage(t train.Train) string {
-	for _, sg := range stages(b.train.Rules) {
-		for _, name := range b.train.Stacks(t) {
-			st, _ := b.train.Rules.Find(name)
-			has := slices.ContainsFunc(st.Stages, func(g train.Stage) bool { return g.Name == sg.Name })
-			green := slices.ContainsFunc(t.Ships, func(s train.Shipment) bool { return s.Stack == name && slices.Contains(s.Green, sg.Name) })
-			if has && !green {
-				return sg.Name
-			}
-		}
-	}
-	return ""
 }
 
 func (b *Bot) viewStack(st train.Stack) ViewStack {

@@ -197,7 +197,7 @@ func (t *turn) arrive(tr *Train, run Run, e Ended) {
 	}
 	tr.Stage = stage
 	clearMarks(tr)
-	t.emit(Arrived{Train: tr.ID, Stage: stage, Stacks: there, Riders: seats(*tr), Next: t.next(*tr), Up: tr.Up})
+	t.emit(Arrived{Train: tr.ID, Stage: stage, Stacks: there, Riders: seats(*tr), Next: t.Next(*tr), Up: tr.Up})
 }
 
 // passed notes that a rollout of shipped is DONE: the stage is green for it, and
