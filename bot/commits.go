@@ -34,7 +34,7 @@ func (b *Bot) fetchBrings(e train.Up) {
 	left := len(e.Stacks)
 	said := make([]string, left)
 	for i, stack := range e.Stacks {
-		b.fetch(stack, "", func(what brings, err error) {
+		b.fetch(stack, b.liveCommit(stack), "", func(what brings, err error) {
 			if left--; err == nil {
 				b.brings[stack], b.fresh = what, true
 				said[i] = b.bringsText(e.Train, stack, what)
@@ -63,21 +63,18 @@ func (b *Bot) pinBrings(stack, commit string) {
 	if had, known := b.brings[stack]; known && had.to == commit {
 		return
 	}
-	b.fetch(stack, commit, func(what brings, err error) {
+	b.fetch(stack, b.liveCommit(stack), commit, func(what brings, err error) {
 		if err == nil {
 			b.brings[stack], b.fresh = what, true
 		}
 	})
 }
 
-// fetch lists commits beside the bot's other work, and hands them on in Run's
-// goroutine. A stack that serves nothing of ours yet, or whose stages something else
-// deploys, has none to compare with: nothing comes of it.
-func (b *Bot) fetch(stack, to string, then func(brings, error)) {
-	what := brings{to: to}
-	if live, ok := b.book.Live(b.lastStage(stack)); ok {
-		what.from = live.Release.Commit
-	}
+// fetch lists the commits behind from, up to to ("" = what the branch holds), beside the
+// bot's other work, and hands them on in Run's goroutine. With no commit in from, of a stack
+// that serves nothing of ours yet, or whose stages something else deploys, nothing comes of it.
+func (b *Bot) fetch(stack, from, to string, then func(brings, error)) {
+	what := brings{from: from, to: to}
 	b.deeds = append(b.deeds, func() {
 		b.jobs.Go(func() {
 			err := errNothingLive
@@ -90,6 +87,12 @@ func (b *Bot) fetch(stack, to string, then func(brings, error)) {
 			b.hand(func() { then(what, err) })
 		})
 	})
+}
+
+// liveCommit is the commit that a stack serves to everybody; "" = nothing of ours.
+func (b *Bot) liveCommit(stack string) string {
+	live, _ := b.book.Live(b.lastStage(stack))
+	return live.Release.Commit
 }
 
 var errNothingLive = fmt.Errorf("nothing of ours is live yet")

@@ -3,7 +3,9 @@ package bot
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -389,6 +391,19 @@ func (s *stage) event(text string) error {
 			return err
 		}
 		if err := s.start(); err != nil {
+			return err
+		}
+		s.comeOnline()
+		return nil
+	case "pushbot is killed, and starts":
+		synctest.Wait()
+		journal := filepath.Join(s.dir, "journal.db")
+		left, err := os.ReadFile(journal)
+		if err != nil {
+			return err
+		}
+		s.stop()
+		if err := errors.Join(s.store.Close(), os.WriteFile(journal, left, 0o600), s.start()); err != nil {
 			return err
 		}
 		s.comeOnline()

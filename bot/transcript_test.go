@@ -28,7 +28,7 @@ var update = flag.Bool("update", false, "rewrite the outputs in testdata; review
 //	alice> .join                      said in the channel; "alice to pushbot>" says it to the bot alone
 //	*** bob sets topic: …             by hand; "bob clears the topic"
 //	*** bob joins | joins from elsewhere | quits | parts | is now known as bob_ | logs in as b
-//	*** pushbot goes offline | comes online | restarts; the channel empties
+//	*** pushbot goes offline | comes online | restarts | is killed, and starts; the channel empties
 //	*** +t without op | pushbot is opped; the server cuts topics at 40
 //	*** the link is busy | free; the echo waits | comes
 //	web/princess ok | at flip | fails: host web2, prepare: disk full | fails for good: …

@@ -98,13 +98,14 @@ type ViewCommit struct {
 // ViewWatch is what a stage's log has brought since the last flip.
 type ViewWatch struct {
 	Flip  time.Time  `json:"flip"`
-	Open  bool       `json:"open"`            // it is still watched
-	Lines int        `json:"lines"`           // all of them
-	Usual float64    `json:"usual_a_minute"`  // lines before the flip
-	Bad   bool       `json:"bad,omitempty"`   // more than the rule allows
-	New   []ViewKind `json:"new,omitempty"`   // the most frequent first
-	More  int        `json:"more,omitempty"`  // lines of yet other kinds
-	Short string     `json:"short,omitempty"` // how little of the time before the flip is known, where it is little
+	Open  bool       `json:"open"`                   // it is still watched
+	Lines int        `json:"lines"`                  // all of them
+	Usual float64    `json:"usual_a_minute"`         // lines before the flip
+	Bad   bool       `json:"bad,omitempty"`          // more than the rule allows
+	New   []ViewKind `json:"new,omitempty"`          // the most frequent first
+	More  int        `json:"more,omitempty"`         // lines of yet other kinds
+	Short string     `json:"short,omitempty"`        // how little of the time before the flip is known, where it is little
+	Away  float64    `json:"away_seconds,omitempty"` // in which the bot read nothing
 }
 
 // ViewKind is a kind of line that was not there before the flip.

@@ -3,13 +3,16 @@ package bot
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"pushtrain/bot/store"
 	"pushtrain/deploy"
 	"pushtrain/deploy/fleet"
 	"pushtrain/train"
@@ -174,6 +177,43 @@ func TestLogByVolumes(t *testing.T) {
 		}
 		if n := len(next.log); n != 2*volumeSize+11 || next.log[0].Text != "entry 0" || next.log[n-1].Rollout != 1 || next.volumes != 2 || len(next.unshelf) != 1 {
 			t.Errorf("a start finds %d entries in %d volumes, and %d in none", n, next.volumes, len(next.unshelf))
+		}
+	})
+}
+
+// TestWatchOfAnotherRelease: what was watched is about one push. When another release is live
+// after a restart, as by a rollback from the shell, nothing more is said and shown of it.
+func TestWatchOfAnotherRelease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		defer s.end()
+		v := s.look("watch web/prod 5m", "$ op: deploy web princess", "web/princess ok", "$ op: deploy web prod", "web/prod ok", "web/prod logs 2 times on web1: one", "wait 2s")
+		w := v.Stacks[0].Stages[1].Watch
+		if w == nil || !w.Open || len(w.New) != 1 || w.New[0].Count != 2 || w.Away != 0 {
+			t.Fatalf("watched is %+v", w)
+		}
+		v = s.look("*** pushbot restarts", "wait 10s")
+		if w := v.Stacks[0].Stages[1].Watch; w == nil || !w.Open || len(w.New) != 1 || w.New[0].Count != 2 {
+			t.Fatalf("after a restart it is %+v", w)
+		}
+		s.look("*** pushbot stops")
+		var err error
+		if s.store, err = store.Open(filepath.Join(s.dir, "journal.db")); err != nil {
+			t.Fatal(err)
+		}
+		name := watchSnapshot(deploy.Target{Stack: "web", Stage: "prod"})
+		kept, err := s.store.Snapshot(name)
+		kept = bytes.Replace(kept, []byte(`"Rollout":2`), []byte(`"Rollout":99`), 1)
+		if err := errors.Join(err, s.store.Commit(nil, map[string][]byte{name: kept}), s.store.Close()); err != nil {
+			t.Fatal(err)
+		}
+		s.chat.take()
+		v = s.look("*** pushbot starts", "wait 6m")
+		if w := v.Stacks[0].Stages[1].Watch; w != nil {
+			t.Errorf("of another push it is %+v", w)
+		}
+		if said := s.chat.take(); len(said) > 0 {
+			t.Errorf("the channel hears %q", said)
 		}
 	})
 }
