@@ -97,6 +97,8 @@ type session struct {
 
 	recalled map[deploy.Side]recalled // records that were read or written before
 
+	follows follows
+
 	filling *filling  // nil = no side is known well enough
 	n       uint64    // the request that is under way
 	said    time.Time // when the other end heard of it last
@@ -104,6 +106,7 @@ type session struct {
 
 func (s *session) close() {
 	s.unlock()
+	s.follows.close()
 	if s.root != nil {
 		s.root.Close()
 	}
@@ -176,6 +179,9 @@ func (s *session) do(ctx context.Context, req Request, body io.Reader, resp *Res
 		resp.Witness = s.witness()
 		return nil
 	case Tail:
+		if len(req.Argv) > 0 {
+			return s.follow(ctx, req, resp)
+		}
 		return s.tail(req, resp)
 	case Checkup:
 		return s.checkup(resp)
