@@ -51,19 +51,31 @@ func (b *Bot) fetchBrings(e train.Up) {
 func (b *Bot) recallBrings() {
 	for i, t := range b.train.Queue.Trains {
 		for _, stack := range b.train.Stacks(t) {
-			if b.train.HeadOf(stack) == i && !b.cfg.Idle {
-				b.pinBrings(stack, "")
+			if b.train.HeadOf(stack) != i || b.cfg.Idle {
+				continue
 			}
+			commit := ""
+			for _, s := range t.Ships {
+				if s.Stack == stack {
+					commit = s.Commit
+				}
+			}
+			b.pinBrings(stack, commit)
 		}
 	}
 }
 
 // pinBrings finds out what a commit that was built brings; "" = what the branch holds.
+// One that is live already has brought what it does to the release before.
 func (b *Bot) pinBrings(stack, commit string) {
 	if had, known := b.brings[stack]; known && had.to == commit {
 		return
 	}
-	b.fetch(stack, b.liveCommit(stack), commit, func(what brings, err error) {
+	from := b.liveCommit(stack)
+	if was, ok := b.book.Previous(b.lastStage(stack)); ok && from == commit {
+		from = was.Commit
+	}
+	b.fetch(stack, from, commit, func(what brings, err error) {
 		if err == nil {
 			b.brings[stack], b.fresh = what, true
 		}
@@ -105,6 +117,19 @@ func (b *Bot) lastStage(stack string) deploy.Target {
 		t.Stage = s.Stages[n-1].Name
 	}
 	return t
+}
+
+// committed is when the commits were made that a push has just brought; none where that is not known.
+func (b *Bot) committed(r deploy.Rollout, e deploy.Ended) []int64 {
+	what := b.brings[r.Stack]
+	if !e.Outcome.Live() || r.Start.Back || r.Sync || !b.isLast(r.Stack, r.Stage) || what.to != r.Release.Commit {
+		return nil
+	}
+	var at []int64
+	for _, c := range what.commits {
+		at = append(at, c.At.Unix())
+	}
+	return at
 }
 
 // riders are the nicks of a train; none when it has gone.

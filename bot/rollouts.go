@@ -106,8 +106,10 @@ func (b *Bot) deployApply(id uint64, e deploy.Event) error {
 	}
 	r, _ := next.Find(id)
 	b.takeNote(r, e)
-	if built, ok := e.(deploy.Built); ok && r.Train != 0 {
-		b.must(train.Who{}, train.Pinned{Train: r.Train, Shipment: b.shipment(r, built.Release)})
+	if built, ok := e.(deploy.Built); ok {
+		if r.Train != 0 {
+			b.must(train.Who{}, train.Pinned{Train: r.Train, Shipment: b.shipment(r, built.Release)})
+		}
 		b.pinBrings(r.Stack, built.Release.Commit)
 	}
 	if r.State != before.State {
@@ -174,7 +176,7 @@ func (b *Bot) ended(r deploy.Rollout, e deploy.Ended) {
 		b.runs.step(r.ID, "", "  "+l)
 	}
 	b.must(train.Who{}, train.Ended{Stack: r.Stack, Stage: r.Stage, Outcome: outcome(e.Outcome), Shipment: b.shipment(r, r.Release), Reason: b.reason(r.ID, e),
-		Spent: spent(r, b.notes[r.ID].proven)})
+		Spent: spent(r, b.notes[r.ID].proven), Commits: b.committed(r, e)})
 	if e.Outcome != deploy.Stuck {
 		delete(b.notes, r.ID)
 	}

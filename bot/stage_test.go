@@ -194,7 +194,7 @@ func (s *stage) do(line string) error {
 		return err
 	}
 	if m := gets.FindStringSubmatch(rest); m != nil {
-		s.fleet.brings(m[1], release.Commit{Hash: m[2], Name: m[3], Email: m[4], Subject: m[5], Files: strings.Fields(m[6])})
+		s.fleet.brings(m[1], release.Commit{Hash: m[2], At: time.Now(), Name: m[3], Email: m[4], Subject: m[5], Files: strings.Fields(m[6])})
 		return nil
 	}
 	if m := drifts.FindStringSubmatch(rest); m != nil {

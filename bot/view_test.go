@@ -217,3 +217,43 @@ func TestWatchOfAnotherRelease(t *testing.T) {
 		}
 	})
 }
+
+// TestLead: the lead of a push is that of each of its commits, from when that was made;
+// also when the bot has started anew in between. A repeat brings nothing.
+func TestLead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		defer s.end()
+		lead := func() train.Quantiles {
+			t.Helper()
+			st, err := s.bot.Stats(t.Context(), 7, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return st.Lead
+		}
+		s.look("$ op: deploy web princess", "web/princess ok", "$ op: deploy web prod", "web/prod ok")
+		if l := lead(); l.N != 0 {
+			t.Errorf("of the first release nothing is known, and its lead is %+v", l)
+		}
+		began := time.Now()
+		s.look(`web gets 1111111 by Al <al@example.com> "one": a`, "wait 1h", `web gets 2222222 by Bo <bo@example.com> "two": b`, "alice> .join", "alice> .princess", "web/princess ok",
+			`web gets 3333333 by Al <al@example.com> "three": c`, "*** pushbot restarts", "alice> .good", "alice> .prod", "web/prod ok")
+		took := time.Since(began)
+		l := lead()
+		if l.N != 2 || l.P95 > took || l.P95 < took-time.Minute || (l.P95-l.P50-time.Hour).Abs() > time.Minute {
+			t.Errorf("in %v, lead is %+v", took, l)
+		}
+		if v := s.look(); v.Stacks[0].From != "web000100" || len(v.Stacks[0].Commits) != 2 {
+			t.Errorf("it has brought %+v on top of %s", v.Stacks[0].Commits, v.Stacks[0].From)
+		}
+		v := s.look("*** pushbot restarts", "wait 1s")
+		if v.Stacks[0].From != "web000100" || len(v.Stacks[0].Commits) != 2 {
+			t.Errorf("after a restart it has brought %+v on top of %s", v.Stacks[0].Commits, v.Stacks[0].From)
+		}
+		s.look("alice> .good", "alice> .prod", "web/prod ok")
+		if l := lead(); l.N != 2 {
+			t.Errorf("with a repeat, lead is %+v", l)
+		}
+	})
+}
