@@ -31,6 +31,8 @@ type View struct {
 	Stacks   []ViewStack   `json:"stacks"` // as configured; the first is the default
 	Rollouts []ViewRollout `json:"rollouts"`
 	Log      []Entry       `json:"-"` // oldest first, the newest logMax
+	Ops      []string      `json:"-"` // accounts that may override, or nicks
+	Accounts bool          `json:"-"` // Ops are accounts
 }
 
 // ViewHold is a hold of all lanes or of one.
@@ -214,7 +216,7 @@ func (b *Bot) makeView() *View {
 	q := b.train.Queue
 	v := &View{
 		At: b.now(), Version: b.cfg.Version, Records: b.store.Last(), Channel: b.cfg.Channel, Prefix: b.cfg.Prefix, Online: b.online,
-		Topic: train.Format(q), Banner: q.Banner, Message: q.Message, Seat: b.seatNow(), Log: b.log,
+		Topic: train.Format(q), Banner: q.Banner, Message: q.Message, Seat: b.seatNow(), Log: b.log, Ops: b.cfg.Ops, Accounts: b.accounts,
 		Holds: []ViewHold{}, Trains: []ViewTrain{}, Stacks: []ViewStack{}, Rollouts: []ViewRollout{},
 	}
 	for _, h := range q.Holds {

@@ -34,9 +34,12 @@ func TestView(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		defer s.end()
-		v := s.look("alice> .join", "bob> .join with alice", "carol> .join", "carol> .hold \"lunch\"")
+		v := s.look("accounts", "ops alice", "alice> .join", "bob> .join with alice", "carol> .join", "carol> .hold \"lunch\"")
 		if v.Topic != `HOLD "lunch" | alice + bob | carol` || len(v.Trains) != 2 || len(v.Holds) != 1 || v.Holds[0].By != "carol" {
 			t.Errorf("the queue is %+v", v)
+		}
+		if !v.Accounts || !slices.Equal(v.Ops, []string{"alice"}) {
+			t.Errorf("ops are %q, by account %v", v.Ops, v.Accounts)
 		}
 		if head := v.Trains[0]; head.Up.IsZero() || head.Next != "princess" || !strings.Contains(head.Held, "carol") || head.Wait != "" {
 			t.Errorf("the head is %+v", head)

@@ -91,6 +91,7 @@ type Server struct {
 	stats  statsCache
 	logins *logins
 	secret []byte // of the tokens
+	quiet  time.Duration
 }
 
 // New returns the page of src.
@@ -98,7 +99,7 @@ func New(cfg Config, src Source) *Server {
 	if cfg.Live == 0 {
 		cfg.Live = 200
 	}
-	s := &Server{cfg: cfg, src: src, places: make(chan struct{}, cfg.Live), logins: newLogins(cfg.Auth.Passwords), secret: make([]byte, 32)}
+	s := &Server{cfg: cfg, src: src, places: make(chan struct{}, cfg.Live), logins: newLogins(cfg.Auth.Passwords), secret: make([]byte, 32), quiet: quietTime}
 	_, _ = rand.Read(s.secret) // it never fails, says crypto/rand
 	s.routes = s.guard(s.mux())
 	return s
