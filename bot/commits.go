@@ -134,13 +134,18 @@ func (b *Bot) committed(r deploy.Rollout, e deploy.Ended) []int64 {
 
 // riders are the nicks of a train; none when it has gone.
 func (b *Bot) riders(id int) []string {
-	var nicks []string
 	for _, t := range b.train.Queue.Trains {
 		if t.ID == id {
-			for _, r := range t.Riders {
-				nicks = append(nicks, r.Nick)
-			}
+			return nicksOf(t)
 		}
+	}
+	return nil
+}
+
+func nicksOf(t train.Train) []string {
+	var nicks []string
+	for _, r := range t.Riders {
+		nicks = append(nicks, r.Nick)
 	}
 	return nicks
 }
@@ -170,20 +175,16 @@ func (b *Bot) author(c release.Commit) (nick string, known bool) {
 	return c.Name, false
 }
 
-// bringsText says whose commits a train carries, who has some and is not aboard, and
-// who is aboard without one.
-func (b *Bot) bringsText(id int, stack string, what brings) string {
-	aboard := b.riders(id)
-	if len(aboard) == 0 || len(what.commits) == 0 { // it has gone meanwhile, or brings nothing new
-		return ""
-	}
-	type share struct {
-		nick   string
-		known  bool
-		aboard bool
-		n      int
-	}
-	var shares []share
+// share is how many commits somebody has.
+type share struct {
+	nick   string // or the author's name
+	known  bool   // it is a nick
+	aboard bool
+	n      int
+}
+
+// shares are whose commits there are, and those aboard who have none.
+func (b *Bot) shares(aboard []string, what brings) (shares []share, without []string) {
 	for _, c := range what.commits {
 		nick, known := b.author(c)
 		i := slices.IndexFunc(shares, func(s share) bool { return s.known == known && b.same(s.nick, nick) })
@@ -194,7 +195,23 @@ func (b *Bot) bringsText(id int, stack string, what brings) string {
 		}
 		shares[i].n++
 	}
-	var theirs, others, without []string
+	for _, r := range aboard {
+		if !slices.ContainsFunc(shares, func(s share) bool { return s.aboard && b.same(s.nick, r) }) {
+			without = append(without, r)
+		}
+	}
+	return shares, without
+}
+
+// bringsText says whose commits a train carries, who has some and is not aboard, and
+// who is aboard without one.
+func (b *Bot) bringsText(id int, stack string, what brings) string {
+	aboard := b.riders(id)
+	if len(aboard) == 0 || len(what.commits) == 0 { // it has gone meanwhile, or brings nothing new
+		return ""
+	}
+	shares, without := b.shares(aboard, what)
+	var theirs, others []string
 	for _, s := range shares {
 		switch {
 		case s.aboard:
@@ -205,10 +222,8 @@ func (b *Bot) bringsText(id int, stack string, what brings) string {
 			others = append(others, fmt.Sprintf("%s %d", s.nick, s.n))
 		}
 	}
-	for _, r := range aboard {
-		if !slices.ContainsFunc(shares, func(s share) bool { return s.aboard && b.same(s.nick, r) }) {
-			without = append(without, b.quietly(r))
-		}
+	for i, r := range without {
+		without[i] = b.quietly(r)
 	}
 	text := fmt.Sprintf("%s: %s since %.7s", stack, plural(len(what.commits), "commit"), what.from)
 	for _, part := range []struct {

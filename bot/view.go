@@ -88,6 +88,11 @@ type ViewStack struct {
 	Stages  []ViewStage  `json:"stages"`
 	From    string       `json:"from,omitempty"`    // the commit that Commits come on top of
 	Commits []ViewCommit `json:"commits,omitempty"` // what a train that is up brings, or the last rollout has brought; newest first
+
+	// Of a train that is up, and brings Commits: whose commits come along and who does
+	// not ride, and who rides without one.
+	NotAboard []string `json:"not_aboard,omitempty"`
+	Without   []string `json:"without_commit,omitempty"`
 }
 
 // ViewCommit is a commit that a train carries.
@@ -112,7 +117,8 @@ type ViewWatch struct {
 
 // ViewKind is a kind of line that was not there before the flip.
 type ViewKind struct {
-	Text  string   `json:"text"` // the first of them
+	Text  string   `json:"text"`            // the first of them
+	Under []string `json:"under,omitempty"` // what was said below such lines
 	From  string   `json:"from,omitempty"`
 	Count int      `json:"count"`
 	Whose []string `json:"whose,omitempty"` // riders whose commits touch a file that it names
@@ -269,6 +275,15 @@ func (b *Bot) viewStack(st train.Stack) ViewStack {
 	for _, c := range brings.commits {
 		by, _ := b.author(c)
 		v.Commits = append(v.Commits, ViewCommit{c.Hash, by, c.Subject})
+	}
+	if i := b.train.HeadOf(st.Name); i >= 0 && len(brings.commits) > 0 && !b.train.Queue.Trains[i].Up.IsZero() {
+		var shares []share
+		shares, v.Without = b.shares(nicksOf(b.train.Queue.Trains[i]), brings)
+		for _, s := range shares {
+			if !s.aboard {
+				v.NotAboard = append(v.NotAboard, s.nick)
+			}
+		}
 	}
 	comes := Ship{} // to the stage that is next
 	if i := b.train.HeadOf(st.Name); i >= 0 {

@@ -190,9 +190,9 @@ func TestWatchOfAnotherRelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		defer s.end()
-		v := s.look("watch web/prod 5m", "$ op: deploy web princess", "web/princess ok", "$ op: deploy web prod", "web/prod ok", "web/prod logs 2 times on web1: one", "wait 2s")
+		v := s.look("watch web/prod 5m", "$ op: deploy web princess", "web/princess ok", "$ op: deploy web prod", "web/prod ok", "web/prod logs 2 times on web1: one", "web/prod logs on web1:  at a", "wait 2s")
 		w := v.Stacks[0].Stages[1].Watch
-		if w == nil || !w.Open || len(w.New) != 1 || w.New[0].Count != 2 || w.Away != 0 {
+		if w == nil || !w.Open || len(w.New) != 1 || w.New[0].Count != 2 || w.Away != 0 || !slices.Equal(w.New[0].Under, []string{"at a"}) {
 			t.Fatalf("watched is %+v", w)
 		}
 		v = s.look("*** pushbot restarts", "wait 10s")
@@ -251,6 +251,9 @@ func TestLead(t *testing.T) {
 			t.Errorf("it has brought %+v on top of %s", v.Stacks[0].Commits, v.Stacks[0].From)
 		}
 		v := s.look("*** pushbot restarts", "wait 1s")
+		if st := v.Stacks[0]; !slices.Equal(st.NotAboard, []string{"Bo", "Al"}) || !slices.Equal(st.Without, []string{"alice"}) {
+			t.Errorf("not aboard are %q, without a commit %q", st.NotAboard, st.Without)
+		}
 		if v.Stacks[0].From != "web000100" || len(v.Stacks[0].Commits) != 2 {
 			t.Errorf("after a restart it has brought %+v on top of %s", v.Stacks[0].Commits, v.Stacks[0].From)
 		}

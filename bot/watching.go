@@ -239,7 +239,11 @@ func (b *Bot) viewWatch(t deploy.Target) *ViewWatch {
 	}
 	v := &ViewWatch{Flip: r.Flip, Open: open, Lines: r.Lines, Usual: r.Usual * 60, Bad: r.Bad, More: r.More, Short: strings.TrimSpace(knownFor(r)), Away: r.Away.Seconds()}
 	for _, k := range r.New {
-		v.New = append(v.New, ViewKind{Text: train.CleanMessage(k.Text), From: k.From, Count: k.Count, Whose: b.changed(w.push.commits, k)})
+		var under []string
+		for _, line := range k.Under {
+			under = append(under, train.CleanMessage(line))
+		}
+		v.New = append(v.New, ViewKind{Text: train.CleanMessage(k.Text), Under: under, From: k.From, Count: k.Count, Whose: b.changed(w.push.commits, k)})
 	}
 	return v
 }

@@ -163,10 +163,10 @@ func busy(now time.Time) *bot.View {
 				Riders: []bot.ViewRider{rider("tristan", "uhoh", "config", 4*time.Minute)}},
 		},
 		Stacks: []bot.ViewStack{
-			{Name: "web", From: "21949fc6de3ab", Commits: []bot.ViewCommit{{Hash: "4726aa0d2270b1c", By: "kseever", Subject: "cart: <b> round per line"}, {Hash: "90aa12f00d1", By: "Eve Online", Subject: "css"}}, Stages: []bot.ViewStage{
+			{Name: "web", From: "21949fc6de3ab", Commits: []bot.ViewCommit{{Hash: "4726aa0d2270b1c", By: "kseever", Subject: "cart: <b> round per line"}, {Hash: "90aa12f00d1", By: "Eve Online", Subject: "css"}}, NotAboard: []string{"Eve Online"}, Without: []string{"jameslee", "krunal"}, Stages: []bot.ViewStage{
 				{Name: "princess", Tested: true, Hosts: []string{"princess1"}, Live: ship("4726aa0d2270b1c"), Before: ship("21949fc6de3ab"), Since: ago(6 * time.Minute), By: "kseever", Riders: []string{"kseever", "jameslee", "krunal"}, Rollout: 118},
 				{Name: "prod", Hosts: []string{"web1", "web2", "web3", "web4", "web5", "web6"}, Live: ship("21949fc6de3ab"), Before: ship("0c8d1fe20aa"), Next: ship("4726aa0d2270b1c"), Since: ago(46 * time.Minute), By: "premsree", Riders: []string{"premsree", "mike"}, Rollout: 117,
-					Watch:      &bot.ViewWatch{Flip: ago(46 * time.Minute), Lines: 212, Usual: 3, New: []bot.ViewKind{{Text: "PHP Warning: undefined key <x> in lib/cart.php on line 9", From: "web2", Count: 14, Whose: []string{"mike"}}, {Text: "upstream timed out", From: "web1", Count: 2}}, More: 3},
+					Watch:      &bot.ViewWatch{Flip: ago(46 * time.Minute), Lines: 212, Usual: 3, Away: 45, New: []bot.ViewKind{{Text: "PHP Warning: undefined key <x> in lib/cart.php on line 9", From: "web2", Count: 14, Whose: []string{"mike"}, Under: []string{"#0 /srv/www/web/yin/lib/cart.php(9): <pay>()", "#1 {main}"}}, {Text: "upstream timed out", From: "web1", Count: 2}}, More: 3},
 					Quarantine: []bot.ViewQuarantine{{Host: "web6", Why: "host web6, flip: no answer in 5 s", Since: ago(46 * time.Minute)}}},
 			}},
 			{Name: "config", Aliases: []string{"c"}, Stages: []bot.ViewStage{

@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"html/template"
+	"strconv"
 	"strings"
 	"time"
 
@@ -180,6 +181,15 @@ func phase(s deploy.State) string {
 		return w
 	}
 	return strings.ToLower(string(s))
+}
+
+// count writes 26722.4 as 26,722.
+func count(v float64) string {
+	s := strconv.FormatFloat(v, 'f', 0, 64)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
 }
 
 func plural(n int, one string) string {
