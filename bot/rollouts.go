@@ -295,9 +295,11 @@ func (b *Bot) phase(r deploy.Rollout) {
 		b.send(w, Reply{Line: fmt.Sprintf("%s: %s", at, r.State)})
 	}
 	if text != "" {
-		b.channel("phase "+at, text)
+		b.channel(phaseKey(r.Stack, r.Stage), text)
 	}
 }
+
+func phaseKey(stack, stage string) string { return "phase " + stack + "/" + stage }
 
 // resent says of a rollback which hosts have to be sent their release again, and
 // about how long that took last time; "" when each still holds it.
