@@ -263,3 +263,15 @@ func TestLead(t *testing.T) {
 		}
 	})
 }
+
+func TestEntryString(t *testing.T) {
+	at := time.Date(2013, 11, 23, 12, 0, 9, 0, time.UTC)
+	e := Entry{At: at, Began: at.Add(-9 * time.Second), By: "alice", Rollout: 7, Stack: "web", Stage: "prod", Outcome: deploy.Done, New: Ship{Release: "web2"}, Riders: []string{"alice", "bob"}}
+	if got, want := e.String(), "2013-11-23 12:00:09  web/prod         DONE          nothing -> web2  alice, bob, 9.0 s"; got != want {
+		t.Errorf("it reads\n%s, want\n%s", got, want)
+	}
+	e.By, e.Old, e.New, e.Back, e.Why = "pushbot", e.New, Ship{Release: "web1"}, true, "40 lines"
+	if got, want := e.String(), "2013-11-23 12:00:09  web/prod         DONE          web2 -> web1  alice, bob, 9.0 s, a rollback by pushbot \"40 lines\""; got != want {
+		t.Errorf("it reads\n%s, want\n%s", got, want)
+	}
+}

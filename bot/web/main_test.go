@@ -194,7 +194,7 @@ func busy(now time.Time) *bot.View {
 		case i%23 == 7:
 			e.Outcome, e.Reason, e.Tail = deploy.Aborted, "test: make test failed, exit 2", []string{"FAIL checkout_test.go:41: total is <nil>"}
 		case i%31 == 11:
-			e.Outcome, e.Back, e.Why, e.Train, e.Riders = deploy.Done, true, "500s at checkout", 0, nil
+			e.Outcome, e.Back, e.Why, e.By = deploy.Done, true, "500s at checkout", "pushbot"
 		case i%41 == 20:
 			e.Outcome, e.Reason = deploy.RolledBack, "check: ./smoke failed, exit 1"
 		case i == 101:
