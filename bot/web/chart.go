@@ -23,6 +23,7 @@ type bar struct {
 	Text     string
 	More     float64 // 0 = none
 	MoreText string
+	LastText string // in the table alone
 	Dim      bool
 }
 

@@ -83,11 +83,14 @@ func (s *shown) Stats(_ context.Context, days int, _ string) (train.Stats, error
 	defer s.mu.Unlock()
 	s.asked++
 	st := train.Stats{Today: 6, PerDay: 6.2, Riders: 3.4, Hours: [24]int{9: 3, 11: 20, 15: 14}, Cap: 8, Open: 8 * time.Hour,
-		Parts: train.Parts{Wait: 9 * time.Minute, Build: time.Minute, Princess: 2 * time.Minute, Tests: 4 * time.Minute, Votes: 3 * time.Minute, Copy: time.Minute, Flip: 2 * time.Second, Watch: 5 * time.Minute},
-		Lanes: []train.Lane{{Stack: "web", Median: 13 * time.Minute, Trains: 36, Seats: 288, Demand: 90, Minute: 24}},
-		Wait:  train.Quantiles{N: 60, P50: 9 * time.Minute, P80: 21 * time.Minute},
-		Live:  train.Quantiles{N: 60, P50: 22 * time.Minute, P80: 41 * time.Minute},
-		Cycle: train.Quantiles{N: 60, P50: 13 * time.Minute, P80: 19 * time.Minute}}
+		Parts:   train.Parts{Wait: 9 * time.Minute, Build: time.Minute, Princess: 2 * time.Minute, Tests: 4 * time.Minute, Votes: 3 * time.Minute, Copy: time.Minute, Flip: 2 * time.Second, Watch: 5 * time.Minute},
+		Stages:  []train.StageStats{{Stack: "config", Stage: "prod", Rollouts: train.Rollouts{All: 9, Done: 9}}, {Stack: "web", Stage: "princess", Rollouts: train.Rollouts{All: 80, Done: 62, Aborted: 18}}, {Stack: "web", Stage: "prod", Rollouts: train.Rollouts{All: 61, Done: 58, Aborted: 1, RolledBack: 2}}},
+		Drivers: []train.Driver{{Nick: "kseever", Pushes: 21}, {Nick: "avleen", Pushes: 17}, {Nick: "premsree", Pushes: 9}, {Nick: "mike", Pushes: 4}},
+		Lead:    train.Quantiles{N: 210, P50: 50 * time.Minute, P80: 3 * time.Hour, P95: 26 * time.Hour},
+		Lanes:   []train.Lane{{Stack: "web", Median: 13 * time.Minute, Trains: 36, Seats: 288, Demand: 90, Minute: 24}},
+		Wait:    train.Quantiles{N: 60, P50: 9 * time.Minute, P80: 21 * time.Minute},
+		Live:    train.Quantiles{N: 60, P50: 22 * time.Minute, P80: 41 * time.Minute},
+		Cycle:   train.Quantiles{N: 60, P50: 13 * time.Minute, P80: 19 * time.Minute}}
 	st.To = s.view.At
 	st.From = st.To.AddDate(0, 0, 1-days)
 	st.Days = make([]int, days)

@@ -54,7 +54,7 @@ func TestPages(t *testing.T) {
 		"/rollouts/118":           {" web/prod live ", " No log is kept any more. "},
 		"/rollouts/100":           {" stopped before the flip ", " test: make test failed, exit 2 FAIL checkout_test.go:41: total is &lt;nil&gt; "},
 		"/rollouts/105":           {" went back ", " · by pushbot for "},
-		"/stats?days=7&stack=web": {" Push stats ", " .join to “You’re up” ", " web/prod "},
+		"/stats?days=7&stack=web": {" Push stats ", " p50 p80 p95 .join to “You’re up” ", " commit to live 50 min 3 h 26 h ", " web/prod 61 95 % 2 % 3 % ", " kseever 21 "},
 	} {
 		w := get(s, path)
 		if w.Code != 200 || w.Header().Get("Content-Type") != "text/html; charset=utf-8" {

@@ -192,6 +192,8 @@ func count(v float64) string {
 	return s
 }
 
+func percent(n, of int) string { return fmt.Sprintf("%.0f %%", 100*float64(n)/float64(of)) }
+
 func plural(n int, one string) string {
 	if n == 1 {
 		return "1 " + one
