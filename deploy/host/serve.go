@@ -87,6 +87,8 @@ type session struct {
 	drain time.Duration // how long a side may have readers after it was left
 	rsync string        // its version; "" = not known yet, or it is missing
 
+	follows follows
+
 	helper string // by a forced command: what this program is called as a helper
 	conn   string // by a forced command: the connection, as sshd names it
 	forced *Call  // by a forced command: what its key may do; nil = there is none
@@ -97,16 +99,14 @@ type session struct {
 
 	recalled map[deploy.Side]recalled // records that were read or written before
 
-	follows follows
-
 	filling *filling  // nil = no side is known well enough
 	n       uint64    // the request that is under way
 	said    time.Time // when the other end heard of it last
 }
 
 func (s *session) close() {
+	defer s.follows.close()
 	s.unlock()
-	s.follows.close()
 	if s.root != nil {
 		s.root.Close()
 	}
