@@ -278,6 +278,7 @@ func (b *Bot) start() error {
 		}
 	}
 	b.startWatching()
+	b.recallWatches()
 	b.recallBrings()
 	return b.commit()
 }

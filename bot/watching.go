@@ -73,21 +73,28 @@ func (b *Bot) startWatching() {
 		}
 		w := &watcher{how: how, log: watch.New(how.Rules, b.now())}
 		b.watches[t] = w
-		b.recallWatch(t, w)
 		b.jobs.Go(func() { b.deploy.Follow(b.ctx, t, w.line) })
 	}
 }
 
-// recallWatch goes on with what the journal has: the window of the push that is live,
-// or that is about to be, and what the next one is held against.
-func (b *Bot) recallWatch(t deploy.Target, w *watcher) {
-	var kept keptWatch
-	if err := b.snapshot(watchSnapshot(t), &kept); err != nil {
-		b.cfg.Log.Warn().Err(err).Str("target", t.String()).Msg("what was watched is not known any more")
+// recallWatches goes on with what the journal has.
+func (b *Bot) recallWatches() {
+	for t, w := range b.watches {
+		var kept keptWatch
+		if err := b.snapshot(watchSnapshot(t), &kept); err != nil {
+			b.cfg.Log.Warn().Err(err).Str("target", t.String()).Msg("what was watched is not known any more")
+		}
+		if !kept.Log.At.IsZero() {
+			b.recallWatch(t, w, kept)
+		}
 	}
-	if kept.Log.At.IsZero() {
-		return
-	}
+}
+
+// recallWatch takes up the window of the push that is live, or that is about to be, and
+// what the next one is held against.
+func (b *Bot) recallWatch(t deploy.Target, w *watcher, kept keptWatch) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.log, w.push = watch.Restore(w.how.Rules, kept.Log, b.now()), kept.Push
 	_, open := b.book.Open[w.push.Rollout]
 	if live, ok := b.book.Live(t); !open && (!ok || live.Rollout != w.push.Rollout) {

@@ -86,12 +86,12 @@ type Server struct {
 	cfg    Config
 	src    Source
 	routes http.Handler
+	quiet  time.Duration // of a stream, before it shows that it lives
 	places chan struct{} // one entry a stream
 	drawn  drawn
 	stats  statsCache
 	logins *logins
 	secret []byte // of the tokens
-	quiet  time.Duration
 }
 
 // New returns the page of src.
