@@ -119,18 +119,25 @@ func (l *Log) Line(now time.Time, from, line string) (fresh *Kind, bad bool) {
 
 // count counts a line of a new kind, and returns the kind when it is the first.
 func (l *Log) count(kind id, from, line string) *Kind {
-	if i, known := l.index[kind]; known {
+	i, known := l.index[kind]
+	switch {
+	case known:
 		l.fresh[i].Count++
-		l.last[from] = i
-		return nil
-	}
-	if len(l.fresh) == newMax {
+	case len(l.fresh) == newMax:
 		l.more++
 		return nil
+	default:
+		i = len(l.fresh)
+		l.index[kind] = i
+		l.fresh = append(l.fresh, Kind{Text: cut(line), From: from, Count: 1})
 	}
-	l.index[kind], l.last[from] = len(l.fresh), len(l.fresh)
-	k := Kind{Text: cut(line), From: from, Count: 1}
-	l.fresh = append(l.fresh, k)
+	if !below.MatchString(line) { // a log may have all its lines indented
+		l.last[from] = i
+	}
+	if known {
+		return nil
+	}
+	k := l.fresh[i]
 	return &k
 }
 
