@@ -7,7 +7,7 @@ import (
 )
 
 // Saved is what of a [Log] outlives the process that reads it: what a push is held
-// against, and the window after the flip. Its JSON takes some 300 KB at the very most.
+// against, and the window after the flip. Its JSON takes some 500 KB at the very most.
 type Saved struct {
 	At      time.Time     // until when the log was read
 	Usual   []byte        `json:",omitempty"` // ids of kinds, 8 bytes each
