@@ -155,6 +155,7 @@ var (
 	spoken  = regexp.MustCompile(`^([^ ]+?)( to pushbot)?> (.*)$`)
 	happens = regexp.MustCompile(`^([a-z]+)/([a-z]+) (ok|at|fails for good|fails)\b:? ?(.*)$`)
 	gets    = regexp.MustCompile(`^([a-z]+) gets ([0-9a-f]+) by (.+) <(.*)> "(.*)"(?:: (.*))?$`)
+	loses   = regexp.MustCompile(`^([a-z]+)/([a-z]+) loses (\d+) bytes on ([a-z0-9]+)$`)
 	logs    = regexp.MustCompile(`^([a-z]+)/([a-z]+) logs (?:(\d+) times )?on ([a-z0-9]+): (.*)$`)
 	drifts  = regexp.MustCompile(`^([a-z]+)/([a-z]+) drifts: host ([a-z0-9]+), (.*)$`)
 	shell   = regexp.MustCompile(`^\$ ([a-z]+): ([a-z]+) ?([a-z]*) ?([a-z]*) ?(?:"(.*)")?$`)
@@ -191,6 +192,14 @@ func (s *stage) do(line string) error {
 			out(fleet.Line{Host: m[4], Text: m[5]})
 		}
 		time.Sleep(300 * time.Millisecond) // the bot looks four times a second
+		return err
+	}
+	if m := loses.FindStringSubmatch(rest); m != nil {
+		n, err := strconv.ParseInt(m[3], 10, 64)
+		s.fleet.mu.Lock()
+		out := s.fleet.logs[deploy.Target{Stack: m[1], Stage: m[2]}]
+		s.fleet.mu.Unlock()
+		out(fleet.Line{Host: m[4], Lost: n})
 		return err
 	}
 	if m := gets.FindStringSubmatch(rest); m != nil {

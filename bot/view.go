@@ -113,6 +113,7 @@ type ViewWatch struct {
 	More  int        `json:"more,omitempty"`         // lines of yet other kinds
 	Short string     `json:"short,omitempty"`        // how little of the time before the flip is known, where it is little
 	Away  float64    `json:"away_seconds,omitempty"` // in which the bot read nothing
+	Lost  int64      `json:"lost_bytes,omitempty"`   // that came too fast to be read
 }
 
 // ViewKind is a kind of line that was not there before the flip.

@@ -123,6 +123,10 @@ func (w *watcher) line(l fleet.Line) {
 		return
 	}
 	w.news = w.news || !w.log.Ends().IsZero()
+	if l.Lost > 0 {
+		w.log.Lost(l.Lost)
+		return
+	}
 	if _, bad := w.log.Line(time.Now(), l.Host, l.Text); bad {
 		w.bad = true
 	}
@@ -244,7 +248,7 @@ func (b *Bot) viewWatch(t deploy.Target) *ViewWatch {
 	if r.Flip.IsZero() {
 		return nil
 	}
-	v := &ViewWatch{Flip: r.Flip, Open: open, Lines: r.Lines, Usual: r.Usual * 60, Bad: r.Bad, More: r.More, Short: strings.TrimSpace(knownFor(r)), Away: r.Away.Seconds()}
+	v := &ViewWatch{Flip: r.Flip, Open: open, Lines: r.Lines, Usual: r.Usual * 60, Bad: r.Bad, More: r.More, Short: strings.TrimSpace(knownFor(r)), Away: r.Away.Seconds(), Lost: r.Lost}
 	for _, k := range r.New {
 		var under []string
 		for _, line := range k.Under {
@@ -281,7 +285,7 @@ func (b *Bot) tellBad(t deploy.Target, w *watcher, r watch.Report) {
 
 // watchedText sums up what is new in a log, with who has changed the files that it names.
 func (b *Bot) watchedText(w *watcher, r watch.Report) string {
-	if len(r.New) == 0 {
+	if len(r.New) == 0 && r.Lost == 0 {
 		return "nothing new in its log" + knownFor(r)
 	}
 	var parts []string
@@ -295,6 +299,9 @@ func (b *Bot) watchedText(w *watcher, r watch.Report) string {
 			text += " (" + b.pings(who) + ")"
 		}
 		parts = append(parts, text)
+	}
+	if r.Lost > 0 {
+		parts = append(parts, fmt.Sprintf("%.1f MB that came too fast to be read", float64(r.Lost)/1e6))
 	}
 	return "new in its log" + knownFor(r) + ": " + strings.Join(parts, "; ")
 }

@@ -65,6 +65,7 @@ type Log struct {
 	flip  time.Time
 	lines int
 	away  time.Duration // of the window, in which nobody read
+	lost  int64         // bytes that came too fast to be read
 	fresh []Kind
 	index map[id]int     // place in fresh, by kind
 	last  map[string]int // place in fresh of what a source said last; it is missing when that was usual
@@ -115,6 +116,13 @@ func (l *Log) Line(now time.Time, from, line string) (fresh *Kind, bad bool) {
 		bad = l.bad
 	}
 	return fresh, bad
+}
+
+// Lost says that so many bytes have come which nobody read.
+func (l *Log) Lost(bytes int64) {
+	if l.open {
+		l.lost += bytes
+	}
 }
 
 // count counts a line of a new kind, and returns the kind when it is the first.
@@ -168,7 +176,7 @@ func (l *Log) Flip(now time.Time) {
 		}
 	}
 	l.spoiled = false
-	l.open, l.flip, l.lines, l.away, l.more, l.bad = true, now, 0, 0, 0, false
+	l.open, l.flip, l.lines, l.away, l.lost, l.more, l.bad = true, now, 0, 0, 0, 0, false
 	l.fresh, l.index, l.last = nil, map[id]int{}, map[string]int{}
 }
 
@@ -191,6 +199,7 @@ type Report struct {
 	Usual float64       // lines a second before the flip
 	Known time.Duration // how much of the window before the flip was read
 	Away  time.Duration // how much of the one behind it was not
+	Lost  int64         // bytes of it that came too fast to be read
 	Short bool          // that is less than half of it
 	Bad   bool          // the rule held
 	New   []Kind        // the most frequent first, at most 50
@@ -199,7 +208,7 @@ type Report struct {
 
 // Report sums up what has come since the flip.
 func (l *Log) Report() Report {
-	r := Report{Flip: l.flip, Lines: l.lines, Usual: l.usualRate, Known: l.known, Away: l.away, Short: l.known < l.rules.Window/2, Bad: l.bad, New: slices.Clone(l.fresh), More: l.more}
+	r := Report{Flip: l.flip, Lines: l.lines, Usual: l.usualRate, Known: l.known, Away: l.away, Lost: l.lost, Short: l.known < l.rules.Window/2, Bad: l.bad, New: slices.Clone(l.fresh), More: l.more}
 	slices.SortStableFunc(r.New, func(a, b Kind) int { return b.Count - a.Count })
 	return r
 }

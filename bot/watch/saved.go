@@ -18,6 +18,7 @@ type Saved struct {
 	Flip    time.Time     `json:",omitzero"`
 	Lines   int           `json:",omitempty"`
 	Away    time.Duration `json:",omitempty"`
+	Lost    int64         `json:",omitempty"`
 	New     []Kind        `json:",omitempty"`
 	IDs     []id          `json:",omitempty"` // of New
 	More    int           `json:",omitempty"`
@@ -28,7 +29,7 @@ type Saved struct {
 func (l *Log) Save(now time.Time) Saved {
 	s := Saved{
 		At: now, Rate: l.usualRate, Known: l.known, Spoiled: l.spoiled, Open: l.open, Flip: l.flip,
-		Lines: l.lines, Away: l.away, New: slices.Clone(l.fresh), More: l.more, Bad: l.bad,
+		Lines: l.lines, Away: l.away, Lost: l.lost, New: slices.Clone(l.fresh), More: l.more, Bad: l.bad,
 	}
 	for kind := range l.usual {
 		s.Usual = binary.LittleEndian.AppendUint64(s.Usual, uint64(kind))
@@ -45,7 +46,7 @@ func (l *Log) Save(now time.Time) Saved {
 func Restore(r Rules, s Saved, now time.Time) *Log {
 	l := New(r, now)
 	l.usualRate, l.known, l.spoiled = s.Rate, s.Known, s.Spoiled
-	l.open, l.flip, l.lines, l.away, l.more, l.bad = s.Open, s.Flip, s.Lines, s.Away, s.More, s.Bad
+	l.open, l.flip, l.lines, l.away, l.lost, l.more, l.bad = s.Open, s.Flip, s.Lines, s.Away, s.Lost, s.More, s.Bad
 	l.usual, l.index, l.last = map[id]bool{}, map[id]int{}, map[string]int{}
 	for i := 0; i+8 <= len(s.Usual); i += 8 {
 		l.usual[id(binary.LittleEndian.Uint64(s.Usual[i:]))] = true

@@ -194,6 +194,8 @@ func count(v float64) string {
 
 func percent(n, of int) string { return fmt.Sprintf("%.0f %%", 100*float64(n)/float64(of)) }
 
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
+
 func plural(n int, one string) string {
 	if n == 1 {
 		return "1 " + one

@@ -93,9 +93,7 @@ func (l *link) follow(ctx context.Context, files []string, out func(Line)) error
 					return err
 				}
 				l.read[file], more = resp.At, resp.More
-				for _, line := range resp.Said {
-					out(Line{Host: l.host, Text: line})
-				}
+				l.said(resp, out)
 			}
 		}
 		if err := sleep(ctx, followEvery); err != nil {
@@ -104,13 +102,21 @@ func (l *link) follow(ctx context.Context, files []string, out func(Line)) error
 	}
 }
 
+// said hands on what an answer says of a log, and that something was passed over.
+func (l *link) said(resp host.Response, out func(Line)) {
+	if resp.Lost > 0 {
+		out(Line{Host: l.host, Lost: resp.Lost})
+	}
+	for _, line := range resp.Said {
+		out(Line{Host: l.host, Text: line})
+	}
+}
+
 // followCommand hands on what a command on the host says, until it ends.
 func (l *link) followCommand(ctx context.Context, argv []string, out func(Line)) error {
 	for {
 		resp, err := l.ask(ctx, noLock, host.Request{Do: host.Tail, Argv: argv})
-		for _, line := range resp.Said {
-			out(Line{Host: l.host, Text: line})
-		}
+		l.said(resp, out)
 		if err != nil {
 			return err
 		}

@@ -32,7 +32,14 @@ func TestFollow(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	lines := make(chan fleet.Line, 1000)
 	var followed sync.WaitGroup
-	followed.Go(func() { r.fleet.Follow(ctx, target, func(l fleet.Line) { lines <- l }) })
+	followed.Go(func() {
+		r.fleet.Follow(ctx, target, func(l fleet.Line) {
+			select {
+			case lines <- l:
+			case <-ctx.Done():
+			}
+		})
+	})
 	var seen []fleet.Line // and not awaited yet
 	await := func(host, text string, more func()) {
 		t.Helper()
@@ -72,6 +79,18 @@ func TestFollow(t *testing.T) {
 	h.Start("host-1")
 	await("host-1", "two", func() {})
 	await("host-1", "command there", func() {})
+	add(strings.Repeat("flood\n", 1<<20)) // more than one reads at once
+	for end := time.After(time.Minute); ; {
+		select {
+		case l := <-lines:
+			if l.Lost == 0 {
+				continue
+			}
+		case <-end:
+			t.Fatal("nobody says that something was passed over")
+		}
+		break
+	}
 	stop()
 	followed.Wait()
 }
