@@ -251,6 +251,7 @@ func (b *Bot) Run(ctx context.Context) error {
 	b.ctx = ctx
 	defer b.runs.close()
 	defer b.jobs.Wait()
+	defer b.leaveWatches()
 	defer stop()
 	b.crew.ctx, b.crew.leave = context.WithCancel(ctx)
 	if err := b.start(); err != nil {
@@ -310,6 +311,7 @@ func (b *Bot) start() error {
 		}
 	}
 	b.startWatching()
+	b.recallWatches()
 	b.recallBrings()
 	return b.commit()
 }
@@ -406,7 +408,7 @@ func (b *Bot) apply(by train.Who, e train.Event) error {
 // commit makes what was applied durable, then acts and speaks, and shows it to those who look.
 func (b *Bot) commit() error {
 	b.at = time.Time{}
-	if len(b.recs) > 0 {
+	if len(b.recs) > 0 || b.watchesChanged() {
 		snapshots, err := b.snapshots()
 		if err != nil {
 			return fmt.Errorf("write snapshot: %w", err)
@@ -457,7 +459,7 @@ func (b *Bot) snapshots() (map[string][]byte, error) {
 		}
 		out[name] = body
 	}
-	return out, errors.Join(b.saveTally(out), b.shelve(out))
+	return out, errors.Join(b.saveTally(out), b.shelve(out), b.saveWatches(out))
 }
 
 // trace tells who wants to know what is about to be written, or was.

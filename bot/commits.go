@@ -34,7 +34,7 @@ func (b *Bot) fetchBrings(e train.Up) {
 	left := len(e.Stacks)
 	said := make([]string, left)
 	for i, stack := range e.Stacks {
-		b.fetch(stack, "", func(what brings, err error) {
+		b.fetch(stack, b.liveCommit(stack), "", func(what brings, err error) {
 			if left--; err == nil {
 				b.brings[stack], b.fresh = what, true
 				said[i] = b.bringsText(e.Train, stack, what)
@@ -51,33 +51,42 @@ func (b *Bot) fetchBrings(e train.Up) {
 func (b *Bot) recallBrings() {
 	for i, t := range b.train.Queue.Trains {
 		for _, stack := range b.train.Stacks(t) {
-			if b.train.HeadOf(stack) == i && !b.cfg.Idle {
-				b.pinBrings(stack, "")
+			if b.train.HeadOf(stack) != i || b.cfg.Idle {
+				continue
 			}
+			commit := ""
+			for _, s := range t.Ships {
+				if s.Stack == stack {
+					commit = s.Commit
+				}
+			}
+			b.pinBrings(stack, commit)
 		}
 	}
 }
 
 // pinBrings finds out what a commit that was built brings; "" = what the branch holds.
+// One that is live already has brought what it does to the release before.
 func (b *Bot) pinBrings(stack, commit string) {
 	if had, known := b.brings[stack]; known && had.to == commit {
 		return
 	}
-	b.fetch(stack, commit, func(what brings, err error) {
+	from := b.liveCommit(stack)
+	if was, ok := b.book.Previous(b.lastStage(stack)); ok && from == commit {
+		from = was.Commit
+	}
+	b.fetch(stack, from, commit, func(what brings, err error) {
 		if err == nil {
 			b.brings[stack], b.fresh = what, true
 		}
 	})
 }
 
-// fetch lists commits beside the bot's other work, and hands them on in Run's
-// goroutine. A stack that serves nothing of ours yet, or whose stages something else
-// deploys, has none to compare with: nothing comes of it.
-func (b *Bot) fetch(stack, to string, then func(brings, error)) {
-	what := brings{to: to}
-	if live, ok := b.book.Live(b.lastStage(stack)); ok {
-		what.from = live.Release.Commit
-	}
+// fetch lists the commits behind from, up to to ("" = what the branch holds), beside the
+// bot's other work, and hands them on in Run's goroutine. With no commit in from, of a stack
+// that serves nothing of ours yet, or whose stages something else deploys, nothing comes of it.
+func (b *Bot) fetch(stack, from, to string, then func(brings, error)) {
+	what := brings{from: from, to: to}
 	b.deeds = append(b.deeds, func() {
 		b.archive(func(c *crew) func() {
 			err := errNothingLive
@@ -92,6 +101,12 @@ func (b *Bot) fetch(stack, to string, then func(brings, error)) {
 	})
 }
 
+// liveCommit is the commit that a stack serves to everybody; "" = nothing of ours.
+func (b *Bot) liveCommit(stack string) string {
+	live, _ := b.book.Live(b.lastStage(stack))
+	return live.Release.Commit
+}
+
 var errNothingLive = fmt.Errorf("nothing of ours is live yet")
 
 // lastStage is where a stack's releases are live for everybody.
@@ -104,15 +119,33 @@ func (b *Bot) lastStage(stack string) deploy.Target {
 	return t
 }
 
+// committed is when the commits were made that a push has just brought; none where that is not known.
+func (b *Bot) committed(r deploy.Rollout, e deploy.Ended) []int64 {
+	what := b.brings[r.Stack]
+	if !e.Outcome.Live() || r.Start.Back || r.Sync || !b.isLast(r.Stack, r.Stage) || what.to != r.Release.Commit {
+		return nil
+	}
+	var at []int64
+	for _, c := range what.commits {
+		at = append(at, c.At.Unix())
+	}
+	return at
+}
+
 // riders are the nicks of a train; none when it has gone.
 func (b *Bot) riders(id int) []string {
-	var nicks []string
 	for _, t := range b.train.Queue.Trains {
 		if t.ID == id {
-			for _, r := range t.Riders {
-				nicks = append(nicks, r.Nick)
-			}
+			return nicksOf(t)
 		}
+	}
+	return nil
+}
+
+func nicksOf(t train.Train) []string {
+	var nicks []string
+	for _, r := range t.Riders {
+		nicks = append(nicks, r.Nick)
 	}
 	return nicks
 }
@@ -142,20 +175,16 @@ func (b *Bot) author(c release.Commit) (nick string, known bool) {
 	return c.Name, false
 }
 
-// bringsText says whose commits a train carries, who has some and is not aboard, and
-// who is aboard without one.
-func (b *Bot) bringsText(id int, stack string, what brings) string {
-	aboard := b.riders(id)
-	if len(aboard) == 0 || len(what.commits) == 0 { // it has gone meanwhile, or brings nothing new
-		return ""
-	}
-	type share struct {
-		nick   string
-		known  bool
-		aboard bool
-		n      int
-	}
-	var shares []share
+// share is how many commits somebody has.
+type share struct {
+	nick   string // or the author's name
+	known  bool   // it is a nick
+	aboard bool
+	n      int
+}
+
+// shares are whose commits there are, and those aboard who have none.
+func (b *Bot) shares(aboard []string, what brings) (shares []share, without []string) {
 	for _, c := range what.commits {
 		nick, known := b.author(c)
 		i := slices.IndexFunc(shares, func(s share) bool { return s.known == known && b.same(s.nick, nick) })
@@ -166,7 +195,23 @@ func (b *Bot) bringsText(id int, stack string, what brings) string {
 		}
 		shares[i].n++
 	}
-	var theirs, others, without []string
+	for _, r := range aboard {
+		if !slices.ContainsFunc(shares, func(s share) bool { return s.aboard && b.same(s.nick, r) }) {
+			without = append(without, r)
+		}
+	}
+	return shares, without
+}
+
+// bringsText says whose commits a train carries, who has some and is not aboard, and
+// who is aboard without one.
+func (b *Bot) bringsText(id int, stack string, what brings) string {
+	aboard := b.riders(id)
+	if len(aboard) == 0 || len(what.commits) == 0 { // it has gone meanwhile, or brings nothing new
+		return ""
+	}
+	shares, without := b.shares(aboard, what)
+	var theirs, others []string
 	for _, s := range shares {
 		switch {
 		case s.aboard:
@@ -177,10 +222,8 @@ func (b *Bot) bringsText(id int, stack string, what brings) string {
 			others = append(others, fmt.Sprintf("%s %d", s.nick, s.n))
 		}
 	}
-	for _, r := range aboard {
-		if !slices.ContainsFunc(shares, func(s share) bool { return s.aboard && b.same(s.nick, r) }) {
-			without = append(without, b.quietly(r))
-		}
+	for i, r := range without {
+		without[i] = b.quietly(r)
 	}
 	text := fmt.Sprintf("%s: %s since %.7s", stack, plural(len(what.commits), "commit"), what.from)
 	for _, part := range []struct {

@@ -110,7 +110,10 @@ func (e Entry) String() string {
 		text += ", " + e.Host + " alone"
 	}
 	if e.Back {
-		text += ", a rollback"
+		text += ", a rollback by " + e.By
+	}
+	if e.Why != "" {
+		text += fmt.Sprintf(" %q", e.Why)
 	}
 	if e.Reason != "" {
 		text += ": " + e.Reason

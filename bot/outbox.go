@@ -31,7 +31,8 @@ const (
 	refused
 )
 
-// line is for the channel. Of two with the same Key only the newer one is said; "" = always.
+// line is for the channel. Of two with the same Key only the newer one is said, and
+// nothing if that has no Text; Key "" = always.
 type line struct{ Key, Text string }
 
 const (
@@ -78,7 +79,9 @@ func (o *outbox) say(at time.Time, l line) {
 			}
 		}
 	}
-	o.lines = append(o.lines, l)
+	if l.Text != "" {
+		o.lines = append(o.lines, l)
+	}
 	o.lines = o.lines[max(0, len(o.lines)-maxLines):]
 }
 

@@ -43,6 +43,8 @@ func TestOutbox(t *testing.T) {
 			want: []string{"pushbot> alice: You're up", "-p0- you ride"}},
 		{name: "of two lines with a key the newer one is said", lines: []line{{"up 1", "alice: You're up"}, {"x", "x"}, {"up 1", "alice, bob: You're up"}},
 			want: []string{"pushbot> x", "pushbot> alice, bob: You're up"}},
+		{name: "a newer one without text takes the older one back", busy: true, lines: []line{{"phase web", "flipping"}, {"phase web", ""}, {"", "it is live"}},
+			want: []string{"pushbot> it is live"}},
 		{name: "lines without a key are all said", lines: []line{{"", "one"}, {"", "one"}}, want: []string{"pushbot> one", "pushbot> one"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

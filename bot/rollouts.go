@@ -108,8 +108,10 @@ func (b *Bot) deployApply(id uint64, e deploy.Event) error {
 	}
 	r, _ := next.Find(id)
 	b.takeNote(r, e)
-	if built, ok := e.(deploy.Built); ok && r.Train != 0 {
-		b.must(train.Who{}, train.Pinned{Train: r.Train, Shipment: b.shipment(r, built.Release)})
+	if built, ok := e.(deploy.Built); ok {
+		if r.Train != 0 {
+			b.must(train.Who{}, train.Pinned{Train: r.Train, Shipment: b.shipment(r, built.Release)})
+		}
 		b.pinBrings(r.Stack, built.Release.Commit)
 	}
 	if r.State != before.State {
@@ -176,7 +178,7 @@ func (b *Bot) ended(r deploy.Rollout, e deploy.Ended) {
 		b.runs.step(r.ID, "", "  "+l)
 	}
 	b.must(train.Who{}, train.Ended{Stack: r.Stack, Stage: r.Stage, Outcome: outcome(e.Outcome), Shipment: b.shipment(r, r.Release), Reason: b.reason(r.ID, e),
-		Spent: spent(r, b.notes[r.ID].proven)})
+		Spent: spent(r, b.notes[r.ID].proven), Commits: b.committed(r, e)})
 	if e.Outcome != deploy.Stuck {
 		delete(b.notes, r.ID)
 	}
@@ -296,9 +298,11 @@ func (b *Bot) phase(r deploy.Rollout) {
 		b.send(w, Reply{Line: fmt.Sprintf("%s: %s", at, r.State)})
 	}
 	if text != "" {
-		b.channel("phase "+at, text)
+		b.channel(phaseKey(r.Stack, r.Stage), text)
 	}
 }
+
+func phaseKey(stack, stage string) string { return "phase " + stack + "/" + stage }
 
 // resent says of a rollback which hosts have to be sent their release again, and
 // about how long that took last time; "" when each still holds it.

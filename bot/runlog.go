@@ -79,12 +79,27 @@ func (l *runLogs) answer(x done) {
 			l.step(x.id, x.host, "  "+t)
 		}
 	case deploy.Fenced:
-		l.step(x.id, x.host, fmt.Sprintf("%s done: live is %q of %+v", x.kind, e.Standing.Live, e.Standing.Sides))
+		l.step(x.id, x.host, fmt.Sprintf("%s done: %s", x.kind, standing(e.Standing)))
 	case deploy.Flipped:
 		l.step(x.id, x.host, fmt.Sprintf("%s done in %s", x.kind, e.Took.Round(time.Microsecond)))
 	default:
 		l.step(x.id, x.host, fmt.Sprintf("%s done", x.kind))
 	}
+}
+
+// standing says what a host serves, and what its other side holds.
+func standing(s deploy.Standing) string {
+	if s.Live == "" {
+		return "nothing is live"
+	}
+	text := fmt.Sprintf("%s is live", s.Live)
+	if seal, sealed := s.Sides[s.Live]; sealed {
+		text += " with " + seal.Release
+	}
+	if seal, sealed := s.Sides[s.Live.Other()]; sealed {
+		text += fmt.Sprintf(", %s holds %s", s.Live.Other(), seal.Release)
+	}
+	return text
 }
 
 // add adds a line to a log that holds less than limit bytes.

@@ -66,9 +66,9 @@ func TestRunLogIsComplete(t *testing.T) {
 		}
 		s.stop()
 		for id, want := range map[int][]string{
-			1: {" BUILD", " build done", " FENCE", ` princess1: fence done: live is "yin"`, " princess1: prepare done", " princess1: verify done", " test done",
+			1: {" BUILD", " build done", " FENCE", ` princess1: fence done: yin is live with old`, " princess1: prepare done", " princess1: verify done", " test done",
 				" BARRIER", " FLIP", " princess1: flip done in 1ms", " CONFIRM", " princess1: confirm done", " DONE "},
-			2: {` web1: fence done: live is "yin"`, ` web2: fence done: live is "yin"`, " web1: prepare failed: disk full", " ABORTED",
+			2: {` web1: fence done: yin is live with old`, ` web2: fence done: yin is live with old`, " web1: prepare failed: disk full", " ABORTED",
 				" web2: prepare failed: ", " ABORTED host web1, prepare: disk full"},
 		} {
 			data, err := os.ReadFile(filepath.Join(s.dir, "runs", fmt.Sprint(id)+".log"))

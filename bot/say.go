@@ -179,6 +179,7 @@ func (b *Bot) tellArrived(e train.Arrived) {
 }
 
 func (b *Bot) tellLanded(e train.Landed) {
+	b.channel(phaseKey(e.Stack, e.Stage), "") // one that still waits would come behind the outcome
 	at := e.Stack + "/" + e.Stage
 	if e.Host != "" {
 		at = e.Host + " of " + at

@@ -44,12 +44,13 @@ type scripted struct {
 	drift  map[deploy.Target][]fleet.HostStatus // what an audit finds
 
 	logs    map[deploy.Target]func(fleet.Line) // who follows
-	commits map[string][]release.Commit        // by stack: what is not live yet
+	commits map[string][]release.Commit        // by stack, newest first
+	holds   map[string]int                     // by commit that was built: how many of them are in it
 }
 
 func newScripted() *scripted {
 	return &scripted{orders: map[deploy.Target]order{}, held: map[deploy.Target]int{}, change: make(chan struct{}),
-		gone: make(chan struct{}), hosts: map[string]deploy.Standing{}, built: map[string]int{}, kept: map[string][]string{}, drift: map[deploy.Target][]fleet.HostStatus{}, commits: map[string][]release.Commit{}, logs: map[deploy.Target]func(fleet.Line){}}
+		gone: make(chan struct{}), hosts: map[string]deploy.Standing{}, built: map[string]int{}, kept: map[string][]string{}, drift: map[deploy.Target][]fleet.HostStatus{}, commits: map[string][]release.Commit{}, logs: map[deploy.Target]func(fleet.Line){}, holds: map[string]int{}}
 }
 
 func (f *scripted) order(t deploy.Target, o order) {
@@ -161,6 +162,7 @@ func (f *scripted) done(r deploy.Rollout, e deploy.Effect, at string) deploy.Eve
 	case deploy.Build:
 		f.built[r.Stack]++
 		id := fmt.Sprintf("%.3s%04d", r.Stack, f.built[r.Stack])
+		f.holds[id+"00"] = len(f.commits[r.Stack])
 		return deploy.Built{Release: deploy.Release{ID: id, Commit: id + "00", Digest: "digest of " + id}}
 	case deploy.Test:
 		return deploy.Tested{}
@@ -224,7 +226,12 @@ func (f *scripted) Commits(_ context.Context, stack, from, to string) ([]release
 	if from == "" {
 		return nil, fmt.Errorf("from where?")
 	}
-	return f.commits[stack], nil
+	all := f.commits[stack]
+	until, built := f.holds[to]
+	if !built {
+		until = len(all)
+	}
+	return all[len(all)-until : len(all)-f.holds[from]], nil
 }
 
 // brings has the branch of a stack hold a commit that is not live.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -155,6 +156,7 @@ var (
 	spoken  = regexp.MustCompile(`^([^ ]+?)( to pushbot)?> (.*)$`)
 	happens = regexp.MustCompile(`^([a-z]+)/([a-z]+) (ok|at|fails for good|fails)\b:? ?(.*)$`)
 	gets    = regexp.MustCompile(`^([a-z]+) gets ([0-9a-f]+) by (.+) <(.*)> "(.*)"(?:: (.*))?$`)
+	loses   = regexp.MustCompile(`^([a-z]+)/([a-z]+) loses (\d+) bytes on ([a-z0-9]+)$`)
 	logs    = regexp.MustCompile(`^([a-z]+)/([a-z]+) logs (?:(\d+) times )?on ([a-z0-9]+): (.*)$`)
 	drifts  = regexp.MustCompile(`^([a-z]+)/([a-z]+) drifts: host ([a-z0-9]+), (.*)$`)
 	shell   = regexp.MustCompile(`^\$ ([a-z]+): ([a-z]+) ?([a-z]*) ?([a-z]*) ?(?:"(.*)")?$`)
@@ -193,8 +195,16 @@ func (s *stage) do(line string) error {
 		time.Sleep(300 * time.Millisecond) // the bot looks four times a second
 		return err
 	}
+	if m := loses.FindStringSubmatch(rest); m != nil {
+		n, err := strconv.ParseInt(m[3], 10, 64)
+		s.fleet.mu.Lock()
+		out := s.fleet.logs[deploy.Target{Stack: m[1], Stage: m[2]}]
+		s.fleet.mu.Unlock()
+		out(fleet.Line{Host: m[4], Lost: n})
+		return err
+	}
 	if m := gets.FindStringSubmatch(rest); m != nil {
-		s.fleet.brings(m[1], release.Commit{Hash: m[2], Name: m[3], Email: m[4], Subject: m[5], Files: strings.Fields(m[6])})
+		s.fleet.brings(m[1], release.Commit{Hash: m[2], At: time.Now(), Name: m[3], Email: m[4], Subject: m[5], Files: strings.Fields(m[6])})
 		return nil
 	}
 	if m := drifts.FindStringSubmatch(rest); m != nil {
@@ -397,6 +407,19 @@ func (s *stage) event(text string) error {
 			return err
 		}
 		if err := s.start(); err != nil {
+			return err
+		}
+		s.comeOnline()
+		return nil
+	case "pushbot is killed, and starts":
+		synctest.Wait()
+		journal := filepath.Join(s.dir, "journal.db")
+		left, err := os.ReadFile(journal)
+		if err != nil {
+			return err
+		}
+		s.stop()
+		if err := errors.Join(s.store.Close(), os.WriteFile(journal, left, 0o600), s.start()); err != nil {
 			return err
 		}
 		s.comeOnline()

@@ -28,12 +28,13 @@ var update = flag.Bool("update", false, "rewrite the outputs in testdata; review
 //	alice> .join                      said in the channel; "alice to pushbot>" says it to the bot alone
 //	*** bob sets topic: …             by hand; "bob clears the topic"
 //	*** bob joins | joins from elsewhere | quits | parts | is now known as bob_ | logs in as b
-//	*** pushbot goes offline | comes online | restarts; the channel empties
+//	*** pushbot goes offline | comes online | restarts | is killed, and starts; the channel empties
 //	*** +t without op | pushbot is opped; the server cuts topics at 40
 //	*** the link is busy | free; the echo waits | comes
 //	web/princess ok | at flip | fails: host web2, prepare: disk full | fails for good: …
 //	web gets 1a2b3c4 by Al <al@example.com> "subject": lib/a.php …      a commit on the branch, with the files that it touches
 //	web/prod logs 30 times on web1: fatal in lib/a.php line 7
+//	web/prod loses 5000000 bytes on web1                     of what it logs: they come too fast
 //	web/prod drifts: host web2, a: content differs; …      by a hand: what an audit finds there
 //	$ alice: deploy web prod "why"    from the shell; the text overrides
 //	at once: …                        at the same moment as the line before; else 11 s later

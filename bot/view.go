@@ -31,6 +31,8 @@ type View struct {
 	Stacks   []ViewStack   `json:"stacks"` // as configured; the first is the default
 	Rollouts []ViewRollout `json:"rollouts"`
 	Log      []Entry       `json:"-"` // oldest first, the newest logMax
+	Ops      []string      `json:"-"` // accounts that may override, or nicks
+	Accounts bool          `json:"-"` // Ops are accounts
 }
 
 // ViewHold is a hold of all lanes or of one.
@@ -86,6 +88,11 @@ type ViewStack struct {
 	Stages  []ViewStage  `json:"stages"`
 	From    string       `json:"from,omitempty"`    // the commit that Commits come on top of
 	Commits []ViewCommit `json:"commits,omitempty"` // what a train that is up brings, or the last rollout has brought; newest first
+
+	// Of a train that is up, and brings Commits: whose commits come along and who does
+	// not ride, and who rides without one.
+	NotAboard []string `json:"not_aboard,omitempty"`
+	Without   []string `json:"without_commit,omitempty"`
 }
 
 // ViewCommit is a commit that a train carries.
@@ -98,18 +105,21 @@ type ViewCommit struct {
 // ViewWatch is what a stage's log has brought since the last flip.
 type ViewWatch struct {
 	Flip  time.Time  `json:"flip"`
-	Open  bool       `json:"open"`            // it is still watched
-	Lines int        `json:"lines"`           // all of them
-	Usual float64    `json:"usual_a_minute"`  // lines before the flip
-	Bad   bool       `json:"bad,omitempty"`   // more than the rule allows
-	New   []ViewKind `json:"new,omitempty"`   // the most frequent first
-	More  int        `json:"more,omitempty"`  // lines of yet other kinds
-	Short string     `json:"short,omitempty"` // how little of the time before the flip is known, where it is little
+	Open  bool       `json:"open"`                   // it is still watched
+	Lines int        `json:"lines"`                  // all of them
+	Usual float64    `json:"usual_a_minute"`         // lines before the flip
+	Bad   bool       `json:"bad,omitempty"`          // more than the rule allows
+	New   []ViewKind `json:"new,omitempty"`          // the most frequent first
+	More  int        `json:"more,omitempty"`         // lines of yet other kinds
+	Short string     `json:"short,omitempty"`        // how little of the time before the flip is known, where it is little
+	Away  float64    `json:"away_seconds,omitempty"` // in which the bot read nothing
+	Lost  int64      `json:"lost_bytes,omitempty"`   // that came too fast to be read
 }
 
 // ViewKind is a kind of line that was not there before the flip.
 type ViewKind struct {
-	Text  string   `json:"text"` // the first of them
+	Text  string   `json:"text"`            // the first of them
+	Under []string `json:"under,omitempty"` // what was said below such lines
 	From  string   `json:"from,omitempty"`
 	Count int      `json:"count"`
 	Whose []string `json:"whose,omitempty"` // riders whose commits touch a file that it names
@@ -213,7 +223,7 @@ func (b *Bot) makeView() *View {
 	q := b.train.Queue
 	v := &View{
 		At: b.now(), Version: b.cfg.Version, Records: b.store.Last(), Channel: b.cfg.Channel, Prefix: b.cfg.Prefix, Online: b.online,
-		Topic: train.Format(q), Banner: q.Banner, Message: q.Message, Seat: b.seatNow(), Log: b.log,
+		Topic: train.Format(q), Banner: q.Banner, Message: q.Message, Seat: b.seatNow(), Log: b.log, Ops: b.cfg.Ops, Accounts: b.accounts,
 		Holds: []ViewHold{}, Trains: []ViewTrain{}, Stacks: []ViewStack{}, Rollouts: []ViewRollout{},
 	}
 	for _, h := range q.Holds {
@@ -235,7 +245,7 @@ func (b *Bot) viewTrain(i int) ViewTrain {
 	t := b.train.Queue.Trains[i]
 	v := ViewTrain{
 		ID: t.ID, Stacks: b.train.Stacks(t), Place: b.train.Place(i), Stage: t.Stage, Running: t.Runs, Up: t.Up, Moved: t.Since,
-		Held: b.train.Held(t), Next: b.nextStage(t), Message: t.Message, Before: slices.Clone(t.Before),
+		Held: b.train.Held(t), Next: b.train.Next(t), Message: t.Message, Before: slices.Clone(t.Before),
 	}
 	if t.Up.IsZero() && len(v.Stacks) > 0 {
 		v.Wait = b.waitText(v.Stacks[0], v.Place)
@@ -257,21 +267,6 @@ func (b *Bot) viewTrain(i int) ViewTrain {
 	return v
 }
 
-// nextStage is the first stage that a train's stacks have not passed; "" = they have passed all.
-func (b *Bot) nextStage(t train.Train) string {
-	for _, sg := range stages(b.train.Rules) {
-		for _, name := range b.train.Stacks(t) {
-			st, _ := b.train.Rules.Find(name)
-			has := slices.ContainsFunc(st.Stages, func(g train.Stage) bool { return g.Name == sg.Name })
-			green := slices.ContainsFunc(t.Ships, func(s train.Shipment) bool { return s.Stack == name && slices.Contains(s.Green, sg.Name) })
-			if has && !green {
-				return sg.Name
-			}
-		}
-	}
-	return ""
-}
-
 func (b *Bot) viewStack(st train.Stack) ViewStack {
 	v := ViewStack{Name: st.Name, Aliases: slices.Clone(st.Aliases)}
 	brings := b.brings[st.Name]
@@ -281,6 +276,15 @@ func (b *Bot) viewStack(st train.Stack) ViewStack {
 	for _, c := range brings.commits {
 		by, _ := b.author(c)
 		v.Commits = append(v.Commits, ViewCommit{c.Hash, by, c.Subject})
+	}
+	if i := b.train.HeadOf(st.Name); i >= 0 && len(brings.commits) > 0 && !b.train.Queue.Trains[i].Up.IsZero() {
+		var shares []share
+		shares, v.Without = b.shares(nicksOf(b.train.Queue.Trains[i]), brings)
+		for _, s := range shares {
+			if !s.aboard {
+				v.NotAboard = append(v.NotAboard, s.nick)
+			}
+		}
 	}
 	comes := Ship{} // to the stage that is next
 	if i := b.train.HeadOf(st.Name); i >= 0 {

@@ -3,13 +3,16 @@ package bot
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"pushtrain/bot/store"
 	"pushtrain/deploy"
 	"pushtrain/deploy/fleet"
 	"pushtrain/train"
@@ -31,9 +34,12 @@ func TestView(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		defer s.end()
-		v := s.look("alice> .join", "bob> .join with alice", "carol> .join", "carol> .hold \"lunch\"")
+		v := s.look("accounts", "ops alice", "alice> .join", "bob> .join with alice", "carol> .join", "carol> .hold \"lunch\"")
 		if v.Topic != `HOLD "lunch" | alice + bob | carol` || len(v.Trains) != 2 || len(v.Holds) != 1 || v.Holds[0].By != "carol" {
 			t.Errorf("the queue is %+v", v)
+		}
+		if !v.Accounts || !slices.Equal(v.Ops, []string{"alice"}) {
+			t.Errorf("ops are %q, by account %v", v.Ops, v.Accounts)
 		}
 		if head := v.Trains[0]; head.Up.IsZero() || head.Next != "princess" || !strings.Contains(head.Held, "carol") || head.Wait != "" {
 			t.Errorf("the head is %+v", head)
@@ -176,4 +182,96 @@ func TestLogByVolumes(t *testing.T) {
 			t.Errorf("a start finds %d entries in %d volumes, and %d in none", n, next.volumes, len(next.unshelf))
 		}
 	})
+}
+
+// TestWatchOfAnotherRelease: what was watched is about one push. When another release is live
+// after a restart, as by a rollback from the shell, nothing more is said and shown of it.
+func TestWatchOfAnotherRelease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		defer s.end()
+		v := s.look("watch web/prod 5m", "$ op: deploy web princess", "web/princess ok", "$ op: deploy web prod", "web/prod ok", "web/prod logs 2 times on web1: one", "web/prod logs on web1:  at a", "wait 2s")
+		w := v.Stacks[0].Stages[1].Watch
+		if w == nil || !w.Open || len(w.New) != 1 || w.New[0].Count != 2 || w.Away != 0 || !slices.Equal(w.New[0].Under, []string{"at a"}) {
+			t.Fatalf("watched is %+v", w)
+		}
+		v = s.look("*** pushbot restarts", "wait 10s")
+		if w := v.Stacks[0].Stages[1].Watch; w == nil || !w.Open || len(w.New) != 1 || w.New[0].Count != 2 {
+			t.Fatalf("after a restart it is %+v", w)
+		}
+		s.look("*** pushbot stops")
+		var err error
+		if s.store, err = store.Open(filepath.Join(s.dir, "journal.db")); err != nil {
+			t.Fatal(err)
+		}
+		name := watchSnapshot(deploy.Target{Stack: "web", Stage: "prod"})
+		kept, err := s.store.Snapshot(name)
+		kept = bytes.Replace(kept, []byte(`"Rollout":2`), []byte(`"Rollout":99`), 1)
+		if err := errors.Join(err, s.store.Commit(nil, map[string][]byte{name: kept}), s.store.Close()); err != nil {
+			t.Fatal(err)
+		}
+		s.chat.take()
+		v = s.look("*** pushbot starts", "wait 6m")
+		if w := v.Stacks[0].Stages[1].Watch; w != nil {
+			t.Errorf("of another push it is %+v", w)
+		}
+		if said := s.chat.take(); len(said) > 0 {
+			t.Errorf("the channel hears %q", said)
+		}
+	})
+}
+
+// TestLead: the lead of a push is that of each of its commits, from when that was made;
+// also when the bot has started anew in between. A repeat brings nothing.
+func TestLead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		defer s.end()
+		lead := func() train.Quantiles {
+			t.Helper()
+			st, err := s.bot.Stats(t.Context(), 7, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return st.Lead
+		}
+		s.look("$ op: deploy web princess", "web/princess ok", "$ op: deploy web prod", "web/prod ok")
+		if l := lead(); l.N != 0 {
+			t.Errorf("of the first release nothing is known, and its lead is %+v", l)
+		}
+		began := time.Now()
+		s.look(`web gets 1111111 by Al <al@example.com> "one": a`, "wait 1h", `web gets 2222222 by Bo <bo@example.com> "two": b`, "alice> .join", "alice> .princess", "web/princess ok",
+			`web gets 3333333 by Al <al@example.com> "three": c`, "*** pushbot restarts", "alice> .good", "alice> .prod", "web/prod ok")
+		took := time.Since(began)
+		l := lead()
+		if l.N != 2 || l.P95 > took || l.P95 < took-time.Minute || (l.P95-l.P50-time.Hour).Abs() > time.Minute {
+			t.Errorf("in %v, lead is %+v", took, l)
+		}
+		if v := s.look(); v.Stacks[0].From != "web000100" || len(v.Stacks[0].Commits) != 2 {
+			t.Errorf("it has brought %+v on top of %s", v.Stacks[0].Commits, v.Stacks[0].From)
+		}
+		v := s.look("*** pushbot restarts", "wait 1s")
+		if st := v.Stacks[0]; !slices.Equal(st.NotAboard, []string{"Bo", "Al"}) || !slices.Equal(st.Without, []string{"alice"}) {
+			t.Errorf("not aboard are %q, without a commit %q", st.NotAboard, st.Without)
+		}
+		if v.Stacks[0].From != "web000100" || len(v.Stacks[0].Commits) != 2 {
+			t.Errorf("after a restart it has brought %+v on top of %s", v.Stacks[0].Commits, v.Stacks[0].From)
+		}
+		s.look("alice> .good", "alice> .prod", "web/prod ok")
+		if l := lead(); l.N != 2 {
+			t.Errorf("with a repeat, lead is %+v", l)
+		}
+	})
+}
+
+func TestEntryString(t *testing.T) {
+	at := time.Date(2013, 11, 23, 12, 0, 9, 0, time.UTC)
+	e := Entry{At: at, Began: at.Add(-9 * time.Second), By: "alice", Rollout: 7, Stack: "web", Stage: "prod", Outcome: deploy.Done, New: Ship{Release: "web2"}, Riders: []string{"alice", "bob"}}
+	if got, want := e.String(), "2013-11-23 12:00:09  web/prod         DONE          nothing -> web2  alice, bob, 9.0 s"; got != want {
+		t.Errorf("it reads\n%s, want\n%s", got, want)
+	}
+	e.By, e.Old, e.New, e.Back, e.Why = "pushbot", e.New, Ship{Release: "web1"}, true, "40 lines"
+	if got, want := e.String(), "2013-11-23 12:00:09  web/prod         DONE          web2 -> web1  alice, bob, 9.0 s, a rollback by pushbot \"40 lines\""; got != want {
+		t.Errorf("it reads\n%s, want\n%s", got, want)
+	}
 }

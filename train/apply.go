@@ -164,7 +164,7 @@ func (t *turn) settle(held []int) {
 		case !all:
 			tr.Ready = false
 		case !tr.Ready && !tr.Up.IsZero() && tr.Runs == "":
-			t.emit(EveryoneReady{Train: tr.ID, Riders: seats(*tr), Next: t.next(*tr)})
+			t.emit(EveryoneReady{Train: tr.ID, Riders: seats(*tr), Next: t.Next(*tr)})
 			tr.Ready = true
 		}
 	}
@@ -218,20 +218,6 @@ func (t *turn) drop(i int) {
 	} else {
 		q.Rest = append(before, q.Rest...)
 	}
-}
-
-// next is the stage that comes after those that every stack of tr has passed; "" = none.
-func (t *turn) next(tr Train) string {
-	for _, st := range t.Stacks(tr) {
-		stack, _ := t.Rules.Find(st)
-		ship := tr.ship(st)
-		for _, sg := range stack.Stages {
-			if ship == nil || !slices.Contains(ship.Green, sg.Name) {
-				return sg.Name
-			}
-		}
-	}
-	return ""
 }
 
 // clearMarks asks the riders anew. An uh-oh stays: its rider clears it (DESIGN §10.1).

@@ -190,6 +190,41 @@ func asJSON(v any) string {
 func equalJSON(a, b any) bool { return asJSON(a) == asJSON(b) }
 
 // TestInvariants drives the queue with anything at all.
+// TestNext: what comes next is what no stack of the train has something else before.
+func TestNext(t *testing.T) {
+	for _, c := range []struct {
+		stacks, green, want string // green: stack/stage
+	}{
+		{"web", "", "princess"},
+		{"web", "web/princess", "prod"},
+		{"web", "web/princess web/prod", ""},
+		{"search", "", "qa"},
+		{"search web", "", "qa"},
+		{"search web", "search/qa", "princess"},
+		{"web search", "web/princess", "qa"},
+		{"web search", "web/princess search/qa", "prod"},
+		{"web search", "web/princess search/qa search/prod", "prod"},
+		{"web wrong", "", "princess"},
+	} {
+		s := State{Rules: rules}
+		s.Rules.Stacks = append(slices.Clone(rules.Stacks), Stack{Name: "wrong", Stages: []Stage{{Name: "prod"}, {Name: "princess"}}})
+		var tr Train
+		for _, stack := range strings.Fields(c.stacks) {
+			tr.Riders = append(tr.Riders, Rider{Nick: "a", Stack: stack})
+			ship := Shipment{Stack: stack}
+			for _, g := range strings.Fields(c.green) {
+				if of, stage, _ := strings.Cut(g, "/"); of == stack {
+					ship.Green = append(ship.Green, stage)
+				}
+			}
+			tr.Ships = append(tr.Ships, ship)
+		}
+		if got := s.Next(tr); got != c.want {
+			t.Errorf("%s, green %q: next is %q, want %q", c.stacks, c.green, got, c.want)
+		}
+	}
+}
+
 func TestInvariants(t *testing.T) { rapid.Check(t, invariants) }
 
 func invariants(t *rapid.T) {

@@ -210,8 +210,9 @@ type (
 		Driver       string
 		Began        time.Time
 		Back         bool
-		Host         string `json:",omitempty"` // as Deploy's
-		Spent        Spent  `json:",omitzero"`
+		Host         string  `json:",omitempty"` // as Deploy's
+		Spent        Spent   `json:",omitzero"`
+		Commits      []int64 `json:",omitempty"` // as Ended's
 	}
 )
 

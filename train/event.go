@@ -128,7 +128,8 @@ type (
 		Outcome      Outcome
 		Shipment     Shipment // what the rollout shipped
 		Reason       string
-		Spent        Spent `json:",omitzero"`
+		Spent        Spent   `json:",omitzero"`
+		Commits      []int64 `json:",omitempty"` // of a push that is DONE: when what it brought was committed, in Unix seconds, newest first; none = not known
 	}
 	// Tick lets time pass: reminders are due.
 	Tick struct{}

@@ -7,7 +7,7 @@ import (
 
 // tallyForm is raised when what is saved of a Tally means something else: the
 // journal is then folded anew.
-const tallyForm = 1
+const tallyForm = 2
 
 // TallyParts is how many numbers the days of a Tally that are kept at once need:
 // a day's number modulo TallyParts names its place.

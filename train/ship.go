@@ -107,9 +107,12 @@ func (t *turn) ended(e Ended) {
 	}
 	i := t.find(run.Train)
 	e.Shipment.Committed = t.committed(e.Shipment)
-	landed := Landed{Train: run.Train, Stack: e.Stack, Stage: e.Stage, Outcome: e.Outcome, Shipment: e.Shipment, Reason: e.Reason, Driver: run.By, Began: run.Since, Back: run.Back, Host: run.Host, Spent: e.Spent}
+	landed := Landed{Train: run.Train, Stack: e.Stack, Stage: e.Stage, Outcome: e.Outcome, Shipment: e.Shipment, Reason: e.Reason, Driver: run.By, Began: run.Since, Back: run.Back, Host: run.Host, Spent: e.Spent, Commits: e.Commits}
 	if i >= 0 {
 		landed.Driver = t.Queue.Trains[i].Driver().Nick
+	}
+	if l := t.live(e.Stack, e.Stage); l != nil && l.Shipment.Digest == e.Shipment.Digest { // a repeat brings nothing
+		landed.Shipment.Committed, landed.Commits = time.Time{}, nil
 	}
 	t.emit(landed)
 	if e.Outcome == OutRolledBack && run.Stopped != "" { // .abort came after COMMIT: it meant .rollback (DESIGN §10.8)
@@ -200,7 +203,7 @@ func (t *turn) arrive(tr *Train, run Run, e Ended) {
 	}
 	tr.Stage = stage
 	clearMarks(tr)
-	t.emit(Arrived{Train: tr.ID, Stage: stage, Stacks: there, Riders: seats(*tr), Next: t.next(*tr), Up: tr.Up})
+	t.emit(Arrived{Train: tr.ID, Stage: stage, Stacks: there, Riders: seats(*tr), Next: t.Next(*tr), Up: tr.Up})
 }
 
 // passed notes that a rollout of shipped is DONE: the stage is green for it, and

@@ -164,6 +164,34 @@ func (t Train) Left() bool { return t.Started() || t.Stage != "" }
 // Held says why t may not take its next step, "" when no hold is in its way.
 func (s State) Held(t Train) string { return (&turn{State: s}).heldFor(t) }
 
+// Next is the stage that t can go to now: the first that comes next for each of its
+// stacks that has yet to pass it; "" = all have passed all.
+func (s State) Next(t Train) string {
+	var ways [][]string // what each stack has yet to pass, in order
+	for _, name := range s.Stacks(t) {
+		st, _ := s.Rules.Find(name)
+		ship := t.ship(name)
+		var way []string
+		for _, sg := range st.Stages {
+			if ship == nil || !slices.Contains(ship.Green, sg.Name) {
+				way = append(way, sg.Name)
+			}
+		}
+		if len(way) > 0 {
+			ways = append(ways, way)
+		}
+	}
+	for _, way := range ways {
+		if !slices.ContainsFunc(ways, func(other []string) bool { return slices.Index(other, way[0]) > 0 }) {
+			return way[0]
+		}
+	}
+	if len(ways) > 0 {
+		return ways[0][0] // two stacks have the same stages in opposite order
+	}
+	return ""
+}
+
 // Place counts the trains in front of train i, in that of its lanes where they are most; 0 = it is the head of all.
 func (s State) Place(i int) int {
 	_, n := s.Lane(i)

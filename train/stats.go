@@ -233,8 +233,8 @@ func (a *adding) rollout(r Tried) {
 		a.seats += n
 		a.manned++
 	}
-	if r.Lead > 0 {
-		a.lead = append(a.lead, r.Lead)
+	for _, seconds := range r.Leads {
+		a.lead = append(a.lead, time.Duration(seconds)*time.Second)
 	}
 	at := r.At.In(a.To.Location())
 	if !at.Before(a.midnight) {

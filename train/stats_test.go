@@ -153,7 +153,7 @@ func TestParts(t *testing.T) {
 	next(1, Deploy{Train: 1, Stack: "web", Stage: "prod"}) // idle 1
 	committed := at.Add(-time.Hour)
 	next(5, Landed{Train: 1, Stack: "web", Stage: "prod", Outcome: OutDone, Driver: "alice", Spent: spent(0, 0, 2),
-		Shipment: Shipment{Committed: committed}}) // copy 3, flip 2
+		Shipment: Shipment{Committed: committed}, Commits: []int64{committed.Unix(), committed.Add(-time.Hour).Unix(), at.Add(time.Hour).Unix()}}) // copy 3, flip 2
 	next(0, Arrived{Train: 1, Stage: "prod", Stacks: stacks, Riders: seats})
 	next(3, Trouble{Train: 1})                                                             // watch 3
 	next(1, FlipBack{Train: 1, Stack: "web", Stage: "prod"})                               // watch 1
@@ -169,8 +169,8 @@ func TestParts(t *testing.T) {
 	if s.Cycle.P50 != 43*time.Minute || s.Parts.Cycle() != s.Cycle.P50 {
 		t.Errorf("a cycle of %v, parts of %v, want 43 min", s.Cycle.P50, s.Parts.Cycle())
 	}
-	if s.Lead.P50 != 65*time.Minute {
-		t.Errorf("lead %v, want 65 min: an hour before .prod, which took 5 min", s.Lead.P50)
+	if s.Lead.N != 2 || s.Lead.P50 != 65*time.Minute || s.Lead.P95 != 125*time.Minute {
+		t.Errorf("lead %+v, want 65 and 125 min: one and two hours before .prod, which took 5 min; a clock that is wrong does not count", s.Lead)
 	}
 	// It was bad from its COMMIT on: 2 min flip, 4 min watched, 2 min back.
 	if s.Restore.P50 != 8*time.Minute || s.Restore.N != 1 {

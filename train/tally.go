@@ -1,6 +1,7 @@
 package train
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -8,7 +9,7 @@ import (
 // Tally is what the stats and the forecasts are made of: a fold over the effects in
 // the journal, in order. The zero Tally is ready for use. It keeps an entry a train
 // and a rollout of the last 90 days, by the UTC day on which they ended, and of at
-// most 20,000 trains; older days are forgotten as newer ones come. That is some 15
+// most 20,000 trains; older days are forgotten as newer ones come. That is some 20
 // MB at the very most, and 2 MB with 50 trains a day.
 //
 // Its words, here and wherever they are shown:
@@ -20,8 +21,10 @@ import (
 //     last stage of its stacks. Shown are those that shipped, with all that failed in
 //     between; forecasts are made of all, those that shipped nothing too;
 //   - the parts of a cycle are at Parts;
-//   - lead is from the time of the commit that a push shipped, the newest in it, to its
-//     end. Older commits of the same push have waited longer;
+//   - lead is from the time of each commit that a push brought, merges left out and the
+//     newest 50 at most, to its end. Where it is not known what a push brought, which is
+//     so of the first one, the commit that was built counts alone. A repeat brings
+//     nothing; a commit that comes again after a rollback counts again;
 //   - restored is from when a bad release went live (its COMMIT, or the end of the
 //     rollback before) to the end of the rollback that took it away, by a check or by hand;
 //   - a rollout is done when it ended DONE and was not rolled back later, aborted when
@@ -43,6 +46,7 @@ type Tally struct {
 const (
 	tallyDays   = 90
 	tallyTrains = 20_000
+	tallyLeads  = 50 // of a push
 )
 
 // Day is what ended on one day.
@@ -88,7 +92,7 @@ type Tried struct {
 	Driver       string
 	Riders       []string      `json:",omitempty"` // nicks; none until the train has arrived, and from the shell
 	Flip         time.Duration `json:",omitempty"` // from COMMIT to its end
-	Lead         time.Duration `json:",omitempty"` // of a push; 0 = the commit's time is not known
+	Leads        []int32       `json:",omitempty"` // of a push's commits, in seconds
 	Restored     time.Duration `json:",omitempty"` // how long its bad release was live; 0 = it was not bad
 }
 
@@ -216,8 +220,8 @@ func (t *Tally) landed(at time.Time, e Landed, last func(stack, stage string) bo
 	}
 	r := Tried{At: at, Stack: e.Stack, Stage: e.Stage, Last: last(e.Stack, e.Stage), Outcome: e.Outcome, Back: e.Back,
 		Train: e.Train, Driver: e.Driver, Flip: e.Spent.Flip}
-	if c := e.Shipment.Committed; r.push() && !c.IsZero() && c.Before(at) {
-		r.Lead = at.Sub(c)
+	if r.push() {
+		r.Leads = leads(at, e)
 	}
 	switch {
 	case r.Back && r.Outcome == OutDone:
@@ -227,6 +231,21 @@ func (t *Tally) landed(at time.Time, e Landed, last func(stack, stage string) bo
 	}
 	d := t.day(at)
 	d.Rollouts = append(d.Rollouts, r)
+}
+
+// leads are those of the commits that a push brought.
+func leads(at time.Time, e Landed) []int32 {
+	made := e.Commits[:min(len(e.Commits), tallyLeads)]
+	if c := e.Shipment.Committed; len(made) == 0 && !c.IsZero() {
+		made = []int64{c.Unix()}
+	}
+	var out []int32
+	for _, m := range made {
+		if took := at.Unix() - m; took > 0 && took <= math.MaxInt32 {
+			out = append(out, int32(took))
+		}
+	}
+	return out
 }
 
 // undo notes which rollout the rollback back has taken away.

@@ -193,7 +193,7 @@ func (t *turn) todo(tr Train, stage string) ([]Stack, error) {
 		todo = again
 	}
 	if len(todo) == 0 {
-		if next := t.next(tr); next != "" {
+		if next := t.Next(tr); next != "" {
 			return nil, refuse("no such stage", "%s has no stage %s: next is .%s", strings.Join(t.Stacks(tr), ", "), stage, next)
 		}
 		return nil, refuse("no such stage", "%s has no stage %s", strings.Join(t.Stacks(tr), ", "), stage)

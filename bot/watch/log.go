@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"hash/fnv"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,17 +18,32 @@ type Rules struct {
 
 // Kind is one kind of line.
 type Kind struct {
-	Text  string // the first line of it, as it was
-	From  string // where that came from
-	Count int    // since the flip
+	Text  string   // the first line of it, as it was
+	Under []string `json:",omitempty"` // what its source said below such lines, as where in the code it was; at most 10
+	From  string   // where it came from
+	Count int      // since the flip
 }
 
 const (
 	kindsMax = 2000 // that a Log tells apart
 	newMax   = 50   // of which the first line is kept
+	underMax = 10   // lines below one that are kept
 	textMax  = 400  // bytes of one
 	slots    = 10   // of a window
 )
+
+// id stands for a kind: that two of a million kinds share one has a chance of 1 in 37 million.
+type id uint64
+
+func idOf(line string) id {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(Fold(line))) // it never fails, says package hash
+	return id(h.Sum64())
+}
+
+// below is how a line begins that goes on with the one above it: the frames of a
+// stack trace in PHP, Java, Python, Ruby and Go.
+var below = regexp.MustCompile(`^(\s|#\d+ |Stack trace:|Caused by: )`)
 
 // Log is what the log of one target says. It is used by one goroutine, and takes the
 // time from its caller, which never goes back.
@@ -40,22 +56,25 @@ type Log struct {
 	recent [slots]slot
 	at     int64 // number of the slot that is filled, since 1970
 
-	usual     map[string]bool // the kinds that a push is held against
-	known     time.Duration   // how much of the window they come from is known
-	usualRate float64         // lines a second, likewise
-	spoiled   bool            // the last push went wrong: usual stays as it is
+	usual     map[id]bool   // the kinds that a push is held against
+	known     time.Duration // how much of the window they come from is known
+	usualRate float64       // lines a second, likewise
+	spoiled   bool          // the last push went wrong: usual stays as it is
 
 	open  bool // a window after a flip
 	flip  time.Time
 	lines int
+	away  time.Duration // of the window, in which nobody read
+	lost  int64         // bytes that came too fast to be read
 	fresh []Kind
-	index map[string]int // place in fresh, by kind
+	index map[id]int     // place in fresh, by kind
+	last  map[string]int // place in fresh of what a source said last; it is missing when that was usual
 	more  int            // lines of new kinds beyond newMax
 	bad   bool
 }
 
 type slot struct {
-	kinds map[string]bool
+	kinds map[id]bool
 	lines int
 }
 
@@ -71,11 +90,11 @@ func (l *Log) Line(now time.Time, from, line string) (fresh *Kind, bad bool) {
 		}
 	}
 	l.advance(now)
-	kind := Fold(line)
+	kind := idOf(line)
 	s := &l.recent[l.at%slots]
 	s.lines++
 	if s.kinds == nil {
-		s.kinds = map[string]bool{}
+		s.kinds = map[id]bool{}
 	}
 	if len(s.kinds) < kindsMax {
 		s.kinds[kind] = true
@@ -84,7 +103,11 @@ func (l *Log) Line(now time.Time, from, line string) (fresh *Kind, bad bool) {
 		return nil, false
 	}
 	l.lines++
-	if !l.usual[kind] {
+	if i, known := l.last[from]; known && below.MatchString(line) {
+		if k := &l.fresh[i]; len(k.Under) < underMax && !slices.Contains(k.Under, cut(line)) {
+			k.Under = append(k.Under, cut(line))
+		}
+	} else if delete(l.last, from); !l.usual[kind] {
 		fresh = l.count(kind, from, line)
 	}
 	if !l.bad && l.rules.Rate > 0 && l.lines > l.rules.Lines {
@@ -95,21 +118,38 @@ func (l *Log) Line(now time.Time, from, line string) (fresh *Kind, bad bool) {
 	return fresh, bad
 }
 
-// count counts a line of a new kind, and returns the kind when it is the first.
-func (l *Log) count(kind, from, line string) *Kind {
-	if i, known := l.index[kind]; known {
-		l.fresh[i].Count++
-		return nil
+// Lost says that so many bytes have come which nobody read.
+func (l *Log) Lost(bytes int64) {
+	if l.open {
+		l.lost += bytes
 	}
-	if len(l.fresh) == newMax {
+}
+
+// count counts a line of a new kind, and returns the kind when it is the first.
+func (l *Log) count(kind id, from, line string) *Kind {
+	i, known := l.index[kind]
+	switch {
+	case known:
+		l.fresh[i].Count++
+	case len(l.fresh) == newMax:
 		l.more++
 		return nil
+	default:
+		i = len(l.fresh)
+		l.index[kind] = i
+		l.fresh = append(l.fresh, Kind{Text: cut(line), From: from, Count: 1})
 	}
-	l.index[kind] = len(l.fresh)
-	k := Kind{Text: strings.ToValidUTF8(line[:min(len(line), textMax)], ""), From: from, Count: 1}
-	l.fresh = append(l.fresh, k)
+	if !below.MatchString(line) { // a log may have all its lines indented
+		l.last[from] = i
+	}
+	if known {
+		return nil
+	}
+	k := l.fresh[i]
 	return &k
 }
+
+func cut(line string) string { return strings.ToValidUTF8(line[:min(len(line), textMax)], "") }
 
 // advance empties the slots whose time is over.
 func (l *Log) advance(now time.Time) {
@@ -126,7 +166,7 @@ func (l *Log) advance(now time.Time) {
 func (l *Log) Flip(now time.Time) {
 	l.advance(now)
 	if !l.spoiled {
-		l.usual, l.usualRate = map[string]bool{}, 0
+		l.usual, l.usualRate = map[id]bool{}, 0
 		l.known = max(min(now.Sub(l.began), l.rules.Window), time.Second)
 		for _, s := range l.recent {
 			for k := range s.kinds {
@@ -136,8 +176,8 @@ func (l *Log) Flip(now time.Time) {
 		}
 	}
 	l.spoiled = false
-	l.open, l.flip, l.lines, l.more, l.bad = true, now, 0, 0, false
-	l.fresh, l.index = nil, map[string]int{}
+	l.open, l.flip, l.lines, l.away, l.lost, l.more, l.bad = true, now, 0, 0, 0, 0, false
+	l.fresh, l.index, l.last = nil, map[id]int{}, map[string]int{}
 }
 
 // Spoil says that the last push went wrong, and ends its window: what its log has
@@ -158,6 +198,8 @@ type Report struct {
 	Lines int           // all of them
 	Usual float64       // lines a second before the flip
 	Known time.Duration // how much of the window before the flip was read
+	Away  time.Duration // how much of the one behind it was not
+	Lost  int64         // bytes of it that came too fast to be read
 	Short bool          // that is less than half of it
 	Bad   bool          // the rule held
 	New   []Kind        // the most frequent first, at most 50
@@ -166,7 +208,7 @@ type Report struct {
 
 // Report sums up what has come since the flip.
 func (l *Log) Report() Report {
-	r := Report{Flip: l.flip, Lines: l.lines, Usual: l.usualRate, Known: l.known, Short: l.known < l.rules.Window/2, Bad: l.bad, New: slices.Clone(l.fresh), More: l.more}
+	r := Report{Flip: l.flip, Lines: l.lines, Usual: l.usualRate, Known: l.known, Away: l.away, Lost: l.lost, Short: l.known < l.rules.Window/2, Bad: l.bad, New: slices.Clone(l.fresh), More: l.more}
 	slices.SortStableFunc(r.New, func(a, b Kind) int { return b.Count - a.Count })
 	return r
 }

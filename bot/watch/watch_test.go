@@ -121,6 +121,37 @@ func TestNew(t *testing.T) {
 	}
 }
 
+// TestBelow: the lines of a stack trace belong to the line above them, of the same source.
+func TestBelow(t *testing.T) {
+	p := newPlay(Rules{Window: time.Minute})
+	p.say("usual 1", " at x", "  indented usual")
+	p.Flip(p.now)
+	from := func(source string, lines ...string) {
+		for _, line := range lines {
+			p.now = p.now.Add(time.Second)
+			p.Line(p.now, source, line)
+		}
+	}
+	trace := []string{"Stack trace:", "#0 lib/cart.php(9): pay()", "\tat X.java", "Caused by: Y"}
+	from("web1", append([]string{"Error 1"}, trace...)...)
+	from("web1", append([]string{"Error 2"}, trace...)...)
+	from("web1", "other")
+	from("web2", " lost")                 // nothing of web2's is above it
+	from("web1", "usual 2", " not below") // what is above it is no news
+	from("web2", "  indented one", "  indented two", "  indented usual")
+	for i := range 2 * underMax {
+		from("web3", "broken", fmt.Sprint(" frame ", i))
+	}
+	var got []string
+	for _, k := range p.Close().New {
+		got = append(got, fmt.Sprintf("%d %s: %d below", k.Count, k.Text, len(k.Under)))
+	}
+	want := "[20 broken: 10 below 2 Error 1: 4 below 1 other: 0 below 1  lost: 0 below 1  not below: 0 below 1   indented one: 0 below 1   indented two: 0 below]"
+	if fmt.Sprint(got) != want {
+		t.Errorf("new is\n%q, want\n%s", got, want)
+	}
+}
+
 // TestRetry is Wikimedia's T183999: a push that failed is tried again, and is held
 // against what was before the first try.
 func TestRetry(t *testing.T) {

@@ -23,6 +23,7 @@ type bar struct {
 	Text     string
 	More     float64 // 0 = none
 	MoreText string
+	LastText string // in the table alone
 	Dim      bool
 }
 
@@ -44,14 +45,15 @@ func (c chart) top() float64 {
 	return max(top, 1e-9)
 }
 
-// Columns draws the values as columns from left to right, the newest at the right.
-func (c chart) Columns() template.HTML {
-	const width, height, foot, left = 1100.0, 200.0, 24.0, 26.0
+// Columns draws the values as columns from left to right, the newest at the right, so
+// many pixels wide; on a phone what is wider than that is moved to and fro.
+func (c chart) Columns(width float64) template.HTML {
+	const height, foot, left = 200.0, 24.0, 26.0
 	top := c.top()
 	step := niceStep(top)
 	top = math.Ceil(top/step) * step
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg class="chart columns" viewBox="0 0 %g %g" role="img" aria-label="%s">`, width, height, html.EscapeString(c.Title))
+	fmt.Fprintf(&b, `<svg class="chart columns w%[1]g" viewBox="0 0 %[1]g %[2]g" role="img" aria-label="%[3]s">`, width, height, html.EscapeString(c.Title))
 	y := func(v float64) float64 { return 8 + (height-foot-8)*(1-v/top) }
 	for v := 0.0; v <= top+step/2; v += step {
 		fmt.Fprintf(&b, `<line class="grid" x1="%g" x2="%g" y1="%.1f" y2="%.1f"/><text class="axis" x="%g" y="%.1f" text-anchor="end">%g</text>`, left, width, y(v), y(v), left-6, y(v)+4, v)

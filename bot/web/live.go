@@ -12,9 +12,9 @@ import (
 	"pushtrain/bot"
 )
 
-// quiet is how long a stream says nothing before it shows that it lives: less than
-// what proxies cut off.
-const quiet = 15 * time.Second
+// quietTime is how long a stream says nothing before it shows that it lives, less than
+// what proxies cut off; and how often it is asked who still may follow.
+const quietTime = 15 * time.Second
 
 // parts are the templates that a stream sends when they change; each fills the
 // element of its name with the prefix "part-".
@@ -119,7 +119,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	defer done()
 	pokes, stop := s.src.Watch()
 	defer stop()
-	tick := time.NewTicker(quiet)
+	tick := time.NewTicker(s.quiet)
 	defer tick.Stop()
 	sent := map[string]string{}
 	for {
@@ -144,20 +144,21 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		if st.send("now", "", n) != nil {
 			return
 		}
-		if !wait(r, pokes, tick.C, st) {
+		if !s.wait(r, pokes, tick.C, st) {
 			return
 		}
 	}
 }
 
-// wait returns true when there is news, false when nobody reads or the bot ends.
-func wait(r *http.Request, pokes <-chan struct{}, tick <-chan time.Time, st *stream) bool {
+// wait returns true when there is news, false when nobody reads, who reads may not any
+// more, or the bot ends.
+func (s *Server) wait(r *http.Request, pokes <-chan struct{}, tick <-chan time.Time, st *stream) bool {
 	for {
 		select {
 		case <-pokes:
 			return true
 		case <-tick:
-			if st.alive() != nil {
+			if !s.mayStill(r) || st.alive() != nil {
 				return false
 			}
 		case <-r.Context().Done():

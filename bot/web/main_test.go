@@ -83,11 +83,14 @@ func (s *shown) Stats(_ context.Context, days int, _ string) (train.Stats, error
 	defer s.mu.Unlock()
 	s.asked++
 	st := train.Stats{Today: 6, PerDay: 6.2, Riders: 3.4, Hours: [24]int{9: 3, 11: 20, 15: 14}, Cap: 8, Open: 8 * time.Hour,
-		Parts: train.Parts{Wait: 9 * time.Minute, Build: time.Minute, Princess: 2 * time.Minute, Tests: 4 * time.Minute, Votes: 3 * time.Minute, Copy: time.Minute, Flip: 2 * time.Second, Watch: 5 * time.Minute},
-		Lanes: []train.Lane{{Stack: "web", Median: 13 * time.Minute, Trains: 36, Seats: 288, Demand: 90, Minute: 24}},
-		Wait:  train.Quantiles{N: 60, P50: 9 * time.Minute, P80: 21 * time.Minute},
-		Live:  train.Quantiles{N: 60, P50: 22 * time.Minute, P80: 41 * time.Minute},
-		Cycle: train.Quantiles{N: 60, P50: 13 * time.Minute, P80: 19 * time.Minute}}
+		Parts:   train.Parts{Wait: 9 * time.Minute, Build: time.Minute, Princess: 2 * time.Minute, Tests: 4 * time.Minute, Votes: 3 * time.Minute, Copy: time.Minute, Flip: 2 * time.Second, Watch: 5 * time.Minute},
+		Stages:  []train.StageStats{{Stack: "config", Stage: "prod", Rollouts: train.Rollouts{All: 9, Done: 9}}, {Stack: "web", Stage: "princess", Rollouts: train.Rollouts{All: 80, Done: 62, Aborted: 18}}, {Stack: "web", Stage: "prod", Rollouts: train.Rollouts{All: 61, Done: 58, Aborted: 1, RolledBack: 2}}},
+		Drivers: []train.Driver{{Nick: "kseever", Pushes: 21}, {Nick: "avleen", Pushes: 17}, {Nick: "premsree", Pushes: 9}, {Nick: "mike", Pushes: 4}},
+		Lead:    train.Quantiles{N: 210, P50: 50 * time.Minute, P80: 3 * time.Hour, P95: 26 * time.Hour},
+		Lanes:   []train.Lane{{Stack: "web", Median: 13 * time.Minute, Trains: 36, Seats: 288, Demand: 90, Minute: 24}},
+		Wait:    train.Quantiles{N: 60, P50: 9 * time.Minute, P80: 21 * time.Minute},
+		Live:    train.Quantiles{N: 60, P50: 22 * time.Minute, P80: 41 * time.Minute},
+		Cycle:   train.Quantiles{N: 60, P50: 13 * time.Minute, P80: 19 * time.Minute}}
 	st.To = s.view.At
 	st.From = st.To.AddDate(0, 0, 1-days)
 	st.Days = make([]int, days)
@@ -163,10 +166,10 @@ func busy(now time.Time) *bot.View {
 				Riders: []bot.ViewRider{rider("tristan", "uhoh", "config", 4*time.Minute)}},
 		},
 		Stacks: []bot.ViewStack{
-			{Name: "web", From: "21949fc6de3ab", Commits: []bot.ViewCommit{{Hash: "4726aa0d2270b1c", By: "kseever", Subject: "cart: <b> round per line"}, {Hash: "90aa12f00d1", By: "Eve Online", Subject: "css"}}, Stages: []bot.ViewStage{
+			{Name: "web", From: "21949fc6de3ab", Commits: []bot.ViewCommit{{Hash: "4726aa0d2270b1c", By: "kseever", Subject: "cart: <b> round per line"}, {Hash: "90aa12f00d1", By: "Eve Online", Subject: "css"}}, NotAboard: []string{"Eve Online"}, Without: []string{"jameslee", "krunal"}, Stages: []bot.ViewStage{
 				{Name: "princess", Tested: true, Hosts: []string{"princess1"}, Live: ship("4726aa0d2270b1c"), Before: ship("21949fc6de3ab"), Since: ago(6 * time.Minute), By: "kseever", Riders: []string{"kseever", "jameslee", "krunal"}, Rollout: 118},
 				{Name: "prod", Hosts: []string{"web1", "web2", "web3", "web4", "web5", "web6"}, Live: ship("21949fc6de3ab"), Before: ship("0c8d1fe20aa"), Next: ship("4726aa0d2270b1c"), Since: ago(46 * time.Minute), By: "premsree", Riders: []string{"premsree", "mike"}, Rollout: 117,
-					Watch:      &bot.ViewWatch{Flip: ago(46 * time.Minute), Lines: 212, Usual: 3, New: []bot.ViewKind{{Text: "PHP Warning: undefined key <x> in lib/cart.php on line 9", From: "web2", Count: 14, Whose: []string{"mike"}}, {Text: "upstream timed out", From: "web1", Count: 2}}, More: 3},
+					Watch:      &bot.ViewWatch{Flip: ago(46 * time.Minute), Lines: 212, Usual: 3, Away: 45, Lost: 91_300_000, New: []bot.ViewKind{{Text: "PHP Warning: undefined key <x> in lib/cart.php on line 9", From: "web2", Count: 14, Whose: []string{"mike"}, Under: []string{"#0 /srv/www/web/yin/lib/cart.php(9): <pay>()", "#1 {main}"}}, {Text: "upstream timed out", From: "web1", Count: 2}}, More: 3},
 					Quarantine: []bot.ViewQuarantine{{Host: "web6", Why: "host web6, flip: no answer in 5 s", Since: ago(46 * time.Minute)}}},
 			}},
 			{Name: "config", Aliases: []string{"c"}, Stages: []bot.ViewStage{
@@ -194,7 +197,7 @@ func busy(now time.Time) *bot.View {
 		case i%23 == 7:
 			e.Outcome, e.Reason, e.Tail = deploy.Aborted, "test: make test failed, exit 2", []string{"FAIL checkout_test.go:41: total is <nil>"}
 		case i%31 == 11:
-			e.Outcome, e.Back, e.Why, e.Train, e.Riders = deploy.Done, true, "500s at checkout", 0, nil
+			e.Outcome, e.Back, e.Why, e.By = deploy.Done, true, "500s at checkout", "pushbot"
 		case i%41 == 20:
 			e.Outcome, e.Reason = deploy.RolledBack, "check: ./smoke failed, exit 1"
 		case i == 101:

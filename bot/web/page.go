@@ -249,7 +249,7 @@ func (p page) Spoken() string {
 var templates = sync.OnceValue(func() *template.Template {
 	words := template.FuncMap{
 		"clock": clock, "iso": iso, "stamp": stamp, "day": day, "short": short, "span": span, "names": and, "phase": phase,
-		"tone": tone, "outcome": outcome, "plural": plural, "lower": strings.ToLower, "join": strings.Join,
+		"tone": tone, "outcome": outcome, "plural": plural, "lower": strings.ToLower, "join": strings.Join, "count": count, "percent": percent, "megabytes": megabytes,
 		"seconds": func(s float64) string { return span(time.Duration(s * float64(time.Second))) },
 	}
 	return template.Must(template.New("").Funcs(words).ParseFS(pages, "page/*.html"))

@@ -44,6 +44,9 @@ func (p page) Buttons() bool { return p.s.cfg.Auth.on() }
 func (s *Server) youOf(p bot.Person, v *bot.View) *you {
 	y := &you{Person: p, Token: s.token(p)}
 	me := func(nick string) bool { return strings.EqualFold(nick, p.Nick) }
+	op := slices.ContainsFunc(v.Ops, func(o string) bool {
+		return strings.EqualFold(o, p.Nick) && !v.Accounts || strings.EqualFold(o, p.Account) && v.Accounts
+	})
 	in := func(t bot.ViewTrain) bool {
 		return slices.ContainsFunc(t.Riders, func(r bot.ViewRider) bool { return me(r.Nick) })
 	}
@@ -75,6 +78,11 @@ func (s *Server) youOf(p bot.Person, v *bot.View) *you {
 			add(&y.Careful, "abort", "Abort", stack)
 		}
 	}
+	for _, r := range v.Rollouts {
+		if op {
+			add(&y.Careful, "abort", "Abort", r.Stack)
+		}
+	}
 	for _, st := range v.Stacks {
 		waits := slices.ContainsFunc(v.Trains, func(t bot.ViewTrain) bool {
 			return t.Stage == "" && in(t) && slices.Contains(t.Stacks, st.Name)
@@ -82,7 +90,7 @@ func (s *Server) youOf(p bot.Person, v *bot.View) *you {
 		if !waits {
 			add(&y.Buttons, "join", "Join", st.Name)
 		}
-		if s.mayGoBack(st, v, me) {
+		if mayGoBack(st, v, me, op) {
 			add(&y.Careful, "rollback", "Roll back", st.Name)
 		}
 	}
@@ -92,15 +100,18 @@ func (s *Server) youOf(p bot.Person, v *bot.View) *you {
 	return y
 }
 
-// mayGoBack reports whether the rules may let somebody flip a stack back: a rider
+// mayGoBack reports whether the rules may let somebody flip a stack back: an op, a rider
 // of what is live anywhere, or of the lane's head.
-func (s *Server) mayGoBack(st bot.ViewStack, v *bot.View, me func(nick string) bool) bool {
+func mayGoBack(st bot.ViewStack, v *bot.View, me func(nick string) bool, op bool) bool {
 	live := false
 	for _, g := range st.Stages {
 		live = live || g.Live.Release != ""
 		if slices.ContainsFunc(g.Riders, me) {
 			return true
 		}
+	}
+	if op {
+		return live
 	}
 	for _, t := range v.Trains {
 		if slices.Contains(t.Stacks, st.Name) { // the first is the head

@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"net/http"
@@ -357,5 +358,81 @@ func TestStreamOfOne(t *testing.T) {
 	}
 	if n, err := s.draw(); err != nil || n.Parts["you"] != "" {
 		t.Errorf("what all get has the part of one, %v: %s", err, n.Parts["you"])
+	}
+}
+
+// TestStruckOff: whoever is struck off the file follows nothing any more; the others go on,
+// also while the file can't be read.
+func TestStruckOff(t *testing.T) {
+	src := newShown(t, busy(time.Now()))
+	file := htpasswd(t, "bateman", "corey")
+	s := New(Config{Auth: Auth{Passwords: file}}, src)
+	s.quiet = 10 * time.Millisecond
+	url, _ := serve(t, s, "127.0.0.1:0")
+	var streams []*follower
+	for _, user := range []string{"bateman", "corey"} {
+		for _, path := range []string{"/events", "/rollouts/119/events"} {
+			f := followAs(t, url+path, "", func(r *http.Request) { r.SetBasicAuth(user, rightWord) })
+			f.next()
+			streams = append(streams, f)
+		}
+	}
+	all, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(text string) {
+		t.Helper()
+		next := file + ".new"
+		if err := errors.Join(os.WriteFile(next, []byte(text), 0o600), os.Rename(next, file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("half a line")
+	r, err := http.NewRequest("GET", url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.RemoteAddr = local
+	r.SetBasicAuth("bateman", rightWord)
+	if !s.mayStill(r) {
+		t.Error("a file that can't be read ends what is followed")
+	}
+	write(regexp.MustCompile("(?m)^bateman:.*\n").ReplaceAllString(string(all), ""))
+	streams[0].over()
+	streams[1].over()
+	src.set(func(v *bot.View) { v.Message = "corey goes on" })
+	for {
+		if n := newsOf(t, streams[2].next()); strings.Contains(n.Parts["hold"], "corey goes on") {
+			break
+		}
+	}
+}
+
+// TestOps: ops see what only they and riders may press, in the words of the identity that counts.
+func TestOps(t *testing.T) {
+	v := busy(time.Now())
+	v.Ops = []string{"Rasmus", "kse"}
+	s := New(pageConfig(), newShown(t, v))
+	careful := func(p bot.Person) string {
+		var do []string
+		for _, b := range s.youOf(p, v).Careful {
+			do = append(do, b.Do)
+		}
+		return strings.Join(do, ", ")
+	}
+	nobody, op := bot.Person{Nick: "nobody", Account: "rasmus"}, bot.Person{Nick: "rasmus", Account: "ras"}
+	if got := careful(op); got != "abort web, rollback web, rollback config" {
+		t.Errorf("an op may press %q", got)
+	}
+	if got := careful(nobody); got != "" {
+		t.Errorf("one who has an op's name as an account may press %q", got)
+	}
+	v.Accounts = true
+	if got := careful(nobody); got != "abort web, rollback web, rollback config" {
+		t.Errorf("an op by account may press %q", got)
+	}
+	if got := careful(op); got != "" {
+		t.Errorf("one who has an op's name may press %q", got)
 	}
 }

@@ -283,7 +283,7 @@ func (s *Server) rolloutEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer done()
-	tick := time.NewTicker(quiet)
+	tick := time.NewTicker(s.quiet)
 	defer tick.Stop()
 	var file *os.File
 	defer func() {
@@ -320,7 +320,7 @@ func (s *Server) rolloutEvents(w http.ResponseWriter, r *http.Request) {
 			_ = st.send("end", strconv.FormatInt(from, 10), nil) // whoever has gone knows
 			return
 		}
-		if !wait(r, pokes, tick.C, st) {
+		if !s.wait(r, pokes, tick.C, st) {
 			return
 		}
 	}

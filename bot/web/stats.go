@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"pushtrain/bot"
-	"pushtrain/deploy"
 	"pushtrain/train"
 )
 
@@ -71,11 +70,10 @@ type statsBody struct {
 	Drivers  chart
 }
 
-// outcomes counts how the rollouts of a stage ended.
+// outcomes are how the rollouts of a stage ended.
 type outcomes struct {
-	Stack, Stage                    string
-	Live, Stopped, Back, Stuck, All int
-	Middle                          string // how long those took that went live
+	train.StageStats
+	Middle string // how long those took that went live
 }
 
 func (s *Server) statsOf(r *http.Request) statsOf {
@@ -111,9 +109,9 @@ func (s *Server) statsPage(w http.ResponseWriter, r *http.Request) {
 	in := newest(p.Log, len(p.Log), func(e bot.Entry) bool {
 		return e.Rollout != 0 && e.Host == "" && !e.At.Before(st.From) && (of.stack == "" || e.Stack == of.stack)
 	})
-	b.Outcomes = countOutcomes(p.View, in)
+	b.Outcomes = outcomesOf(st, in)
 	b.Where = whereChart(in)
-	b.Drivers = driversChart(in)
+	b.Drivers = driversChart(st)
 	p.Body = b
 	s.show(w, http.StatusOK, "stats.html", p)
 }
@@ -157,49 +155,34 @@ func partsChart(st train.Stats) chart {
 }
 
 func waitsChart(st train.Stats) chart {
-	c := chart{Title: "How long it takes", Head: []string{"from … to", "half of them within", "8 of 10 within"}}
+	c := chart{Title: "How long it takes: half of them, 8 of 10", Head: []string{"from … to", "p50", "p80", "p95"}}
 	for _, x := range []struct {
 		name string
 		q    train.Quantiles
 	}{{".join to “You’re up”", st.Wait}, {".join to live", st.Live}, {"“You’re up” to .done", st.Cycle}, {"commit to live", st.Lead}, {"gone bad to restored", st.Restore}} {
 		if x.q.N > 0 {
-			c.Bars = append(c.Bars, bar{Name: x.name, Value: x.q.P50.Seconds(), Text: span(x.q.P50), More: x.q.P80.Seconds(), MoreText: span(x.q.P80)})
+			c.Bars = append(c.Bars, bar{Name: x.name, Value: x.q.P50.Seconds(), Text: span(x.q.P50), More: x.q.P80.Seconds(), MoreText: span(x.q.P80), LastText: span(x.q.P95)})
 		}
 	}
 	return c
 }
 
-func countOutcomes(v *bot.View, in []bot.Entry) []outcomes {
+// outcomesOf adds to how rollouts ended how long those in the log took that went live.
+func outcomesOf(st train.Stats, in []bot.Entry) []outcomes {
 	var out []outcomes
-	for _, st := range v.Stacks {
-		for _, g := range st.Stages {
-			o := outcomes{Stack: st.Name, Stage: g.Name}
-			var took []time.Duration
-			for _, e := range in {
-				if e.Stack != st.Name || e.Stage != g.Name {
-					continue
-				}
-				o.All++
-				switch {
-				case e.Outcome.Live() && !e.Back:
-					o.Live++
-					took = append(took, e.Took())
-				case e.Outcome.Live(), e.Outcome == deploy.RolledBack:
-					o.Back++
-				case e.Outcome == deploy.Aborted:
-					o.Stopped++
-				default:
-					o.Stuck++
-				}
-			}
-			if len(took) > 0 {
-				slices.Sort(took)
-				o.Middle = span(took[len(took)/2])
-			}
-			if o.All > 0 {
-				out = append(out, o)
+	for _, g := range st.Stages {
+		o := outcomes{StageStats: g}
+		var took []time.Duration
+		for _, e := range in {
+			if e.Stack == g.Stack && e.Stage == g.Stage && e.Live() && !e.Back {
+				took = append(took, e.Took())
 			}
 		}
+		if len(took) > 0 {
+			slices.Sort(took)
+			o.Middle = span(took[len(took)/2])
+		}
+		out = append(out, o)
 	}
 	return out
 }
@@ -229,27 +212,10 @@ func whereChart(in []bot.Entry) chart {
 	return c
 }
 
-// driversChart counts who asked for the rollouts that went live.
-func driversChart(in []bot.Entry) chart {
-	c := chart{Title: "Who ships", Head: []string{"who", "rollouts that went live"}, Whole: true}
-	n := map[string]int{}
-	for _, e := range in {
-		if e.Live() {
-			n[e.By]++
-		}
-	}
-	var names []string
-	for name := range n {
-		names = append(names, name)
-	}
-	slices.SortFunc(names, func(a, b string) int {
-		if n[a] != n[b] {
-			return n[b] - n[a]
-		}
-		return strings.Compare(a, b)
-	})
-	for _, name := range names[:min(len(names), 10)] {
-		c.Bars = append(c.Bars, bar{Name: name, Value: float64(n[name]), Text: strconv.Itoa(n[name])})
+func driversChart(st train.Stats) chart {
+	c := chart{Title: "Who drives", Head: []string{"who", "pushes"}, Whole: true}
+	for _, d := range st.Drivers[:min(len(st.Drivers), 10)] {
+		c.Bars = append(c.Bars, bar{Name: d.Nick, Value: float64(d.Pushes), Text: strconv.Itoa(d.Pushes)})
 	}
 	return c
 }

@@ -87,6 +87,7 @@ type Server struct {
 	cfg    Config
 	src    Source
 	routes http.Handler
+	quiet  time.Duration // of a stream, before it shows that it lives
 	places chan struct{} // one entry a stream
 	drawn  drawn
 	stats  statsCache
@@ -100,7 +101,7 @@ func New(cfg Config, src Source) *Server {
 	if cfg.Live == 0 {
 		cfg.Live = 200
 	}
-	s := &Server{cfg: cfg, src: src, places: make(chan struct{}, cfg.Live), logins: newLogins(cfg.Auth.Passwords), secret: make([]byte, 32)}
+	s := &Server{cfg: cfg, src: src, places: make(chan struct{}, cfg.Live), logins: newLogins(cfg.Auth.Passwords), secret: make([]byte, 32), quiet: quietTime}
 	_, _ = rand.Read(s.secret) // it never fails, says crypto/rand
 	s.routes = s.guard(s.mux())
 	return s

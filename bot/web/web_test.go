@@ -44,16 +44,17 @@ func TestPages(t *testing.T) {
 	for path, wants := range map[string][]string{
 		"/": {" config is held by avleen for 12 min : db migration until 15:10 ", " &lt;princess&gt; kseever* + jameslee* + krunal | bateman ", " 01. Save the princess with tests 4726aa0d22 ",
 			" 02. Deploy to production 21949fc6de → will be 4726aa0d22 diff ", " premsree and mike on prod for 46 min , since ", " web/prod: copying ", " web3 71 % copying 71 % ",
-			" kseever is good jameslee is good ", " tristan says uh-oh ", " 1 in front, about 13 min to 21 min ", " 2 commits diff ", " 90aa12f Eve Online css ", " 14× PHP Warning: undefined key &lt;x&gt; in lib/cart.php on line 9 web2 mike ", " and 3 lines of other kinds ", " Log watcher What to watch after a push Forums ", " avleen says: search cluster &#34;b&#34; | restarted by hand "},
-		"/log":                    {" 1 to 50 of 119 older → "},
+			" kseever is good jameslee is good ", " tristan says uh-oh ", " 1 in front, about 13 min to 21 min ", " 2 commits; not aboard: Eve Online ; aboard without one: jameslee and krunal diff ", " 212 lines, but for 45 s in which the bot was away ", " 90aa12f Eve Online css ", " 14× PHP Warning: undefined key &lt;x&gt; in lib/cart.php on line 9 web2 mike 2 lines below it #0 /srv/www/web/yin/lib/cart.php(9): &lt;pay&gt;() #1 {main} ", " and 3 lines of other kinds and 91.3 MB that came too fast to be read ", " Log watcher What to watch after a push Forums ", " avleen says: search cluster &#34;b&#34; | restarted by hand "},
+		"/log":                    {" 1 to 50 of 119 older → ", " diff “500s at checkout” pushbot 4"},
 		"/log?page=3":             {" ← newer 101 to 119 of 119 "},
-		"/log?who=COREY":          {" of 46 "},
+		"/log?who=COREY":          {" of 47 "},
 		"/log?stage=prod&page=99": {" ← newer "},
 		"/log?stack=nothing":      {" Nothing here by these words. "},
 		"/rollouts/119":           {" web/prod: copying ", " 14:31:59 web1: STDERR: &lt;b&gt;bad&lt;/b&gt; "},
 		"/rollouts/118":           {" web/prod live ", " No log is kept any more. "},
 		"/rollouts/100":           {" stopped before the flip ", " test: make test failed, exit 2 FAIL checkout_test.go:41: total is &lt;nil&gt; "},
-		"/stats?days=7&stack=web": {" Push stats ", " .join to “You’re up” ", " web/prod "},
+		"/rollouts/105":           {" went back ", " · by pushbot for "},
+		"/stats?days=7&stack=web": {" Push stats ", " p50 p80 p95 .join to “You’re up” ", " commit to live 50 min 3 h 26 h ", " web/prod 61 95 % 2 % 3 % ", " kseever 21 "},
 	} {
 		w := get(s, path)
 		if w.Code != 200 || w.Header().Get("Content-Type") != "text/html; charset=utf-8" {

@@ -119,17 +119,18 @@ type LinkConfig struct {
 
 // WatchConfig is what a stage logs, and what of it is bad after a push.
 type WatchConfig struct {
-	Files   []string      `yaml:"files"`   // on each host
-	Command []string      `yaml:"command"` // argv, on this machine; it does not end
-	Ignore  []string      `yaml:"ignore"`  // regular expressions
-	Window  time.Duration `yaml:"window"`  // before and after a flip
-	Rate    int           `yaml:"rate"`    // so many times what is usual are bad; 0 = nothing is
-	Lines   int           `yaml:"lines"`   // and more than so many lines
-	OnBad   string        `yaml:"on_bad"`  // tell or rollback
+	Files       []string      `yaml:"files"`        // on each host
+	HostCommand []string      `yaml:"host_command"` // argv, on each host; it does not end
+	Command     []string      `yaml:"command"`      // argv, on this machine; it does not end
+	Ignore      []string      `yaml:"ignore"`       // regular expressions
+	Window      time.Duration `yaml:"window"`       // before and after a flip
+	Rate        int           `yaml:"rate"`         // so many times what is usual are bad; 0 = nothing is
+	Lines       int           `yaml:"lines"`        // and more than so many lines
+	OnBad       string        `yaml:"on_bad"`       // tell or rollback
 }
 
 // on reports whether anything is watched.
-func (w WatchConfig) on() bool { return len(w.Files) > 0 || len(w.Command) > 0 }
+func (w WatchConfig) on() bool { return len(w.Files)+len(w.HostCommand)+len(w.Command) > 0 }
 
 // HostConfig is a machine of a stage. In the file it may be its name alone.
 type HostConfig struct {

@@ -153,6 +153,7 @@ func checkWatch(d *decoder, key string, w WatchConfig) {
 			d.problem(fmt.Sprintf("%s.files[%d]", key, i), "%q is no clean absolute path", file)
 		}
 	}
+	checkArgv(d, key+".host_command", w.HostCommand)
 	checkArgv(d, key+".command", w.Command)
 	for i, text := range w.Ignore {
 		if _, err := regexp.Compile(text); err != nil {

@@ -30,7 +30,7 @@ func hostCommand() *cobra.Command {
 	}
 	c.Flags().StringArrayVar(&call.Roots, "root", nil, "a folder that holds yin, yang and current; several for a forced command")
 	c.Flags().StringArrayVar(&call.Logs, "log", nil, "a forced command: a log that may be read by watch; several may be given")
-	c.Flags().StringArrayVar(&call.Hooks, "hook", nil, "a forced command: a before_flip or after_flip that may be run; several may be given")
+	c.Flags().StringArrayVar(&call.Hooks, "hook", nil, "a forced command: a before_flip, after_flip or watched host_command that may be run; several may be given")
 	c.Flags().BoolVar(&call.Session, "session", false, "said by the bot: it may run anything here anyway")
 	return c
 }

@@ -172,7 +172,7 @@ func TestPage(t *testing.T) {
 	one.UntilText("main", "1 to 2 of 2")
 	one.Go(site + "/stats")
 	one.Until(`document.querySelectorAll("svg.chart rect.bar").length > 0`)
-	one.UntilText("table.plain", "web/prod10")
+	one.UntilText("table.plain", "web/prod1100 %0 %0 %")
 
 	bare := browser.Page(400, 800)
 	bare.Script(false)

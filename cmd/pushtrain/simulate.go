@@ -242,12 +242,12 @@ func resultJSON(r model.Result) map[string]any {
 		"backlog": r.Backlog, "overloaded": r.Overloaded()}
 }
 
-// bar is d as a bar, 50 signs for most.
-func bar(d, most time.Duration) string {
+// bar is v as a bar, width signs for most.
+func bar[N time.Duration | float64](v, most N, width int) string {
 	if most <= 0 {
 		return ""
 	}
-	return strings.Repeat("#", int(min(50, 50*d/most)))
+	return strings.Repeat("#", min(width, int(float64(width)*float64(v)/float64(most)+0.5)))
 }
 
 func hoursPlot(r model.Result, open, close int) string {
@@ -257,30 +257,31 @@ func hoursPlot(r model.Result, open, close int) string {
 	}
 	var b strings.Builder
 	for h := open; h < close; h++ {
-		fmt.Fprintf(&b, "  %02d:00 %8s  %s\n", h, minutes(r.WaitByHour[h]), bar(r.WaitByHour[h], most))
+		fmt.Fprintf(&b, "  %02d:00 %8s  %s\n", h, minutes(r.WaitByHour[h]), bar(r.WaitByHour[h], most, 50))
 	}
 	return b.String()
 }
 
-// capsPlot draws the median time to live by cap; a bar that is cut off ends in ">".
+// capsPlot draws by cap the median time to live, where a bar that is cut off ends in
+// ">", and how many of those who come go live.
 func capsPlot(byCap []model.Result) string {
 	knee := model.Knee(byCap)
 	best := byCap[knee-1].Live.P50
 	var b strings.Builder
-	b.WriteString("simulated: from joining to live, median and p95; riders live a day\n")
+	fmt.Fprintf(&b, "simulated: from joining to live, median and p95; riders live a day, of %.0f who come\n", byCap[0].Came)
 	for i, r := range byCap {
-		text, draw := "grows", strings.Repeat("#", 50)+">"
+		text, draw := "grows", strings.Repeat("#", 30)+">"
 		if !r.Overloaded() {
 			text = minutes(r.Live.P50) + ", " + minutes(r.Live.P95)
 			if r.Live.P50 < 4*best {
-				draw = bar(r.Live.P50, 4*best)
+				draw = bar(r.Live.P50, 4*best, 30)
 			}
 		}
 		mark := ""
 		if i+1 == knee {
 			mark = "  <- the knee"
 		}
-		fmt.Fprintf(&b, "  cap %2d  %-18s %4.0f  %s%s\n", i+1, text, r.Riders, draw, mark)
+		fmt.Fprintf(&b, "  cap %2d  %-17s %-31s  %4.0f  %s%s\n", i+1, text, draw, r.Riders, bar(r.Riders, r.Came, 20), mark)
 	}
 	return b.String()
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ func TestSimulate(t *testing.T) {
 			t.Errorf("%q is not in %s", want, first)
 		}
 	}
-	if _, caps, _ := ranIn(t, "simulate", "--days", "20", "--caps", "12", "--riders", "150"); strings.Count(caps, "\n") != 13 || !strings.Contains(caps, "<- the knee") || !strings.Contains(caps, "grows") {
+	if _, caps, _ := ranIn(t, "simulate", "--days", "20", "--caps", "12", "--riders", "150"); strings.Count(caps, "\n") != 13 || !strings.Contains(caps, "<- the knee") || !strings.Contains(caps, "grows") || !regexp.MustCompile(`(?m)^  cap  1 .*>    \d\d  #{3,7}$`).MatchString(caps) || !regexp.MustCompile(`(?m)^  cap 12 .* min .*  1\d\d  #{20}$`).MatchString(caps) {
 		t.Errorf("caps: %s", caps)
 	}
 	_, out, _ := ranIn(t, "simulate", "--days", "20", "--json", "--config-share", "0.2")

@@ -97,7 +97,7 @@ func fleetConfig(cfg Config) fleet.Config {
 			Source: release.Source{Repo: s.Source.Repo, Branch: s.Source.Branch, Build: s.Source.Build, Tree: s.Source.Tree, NoTwins: s.Source.CaseTwins == "refuse"},
 		}
 		for _, g := range s.Stages {
-			sg := fleet.Stage{Name: g.Name, Test: g.Test, Check: g.Check, Pull: g.Pull, BeforeFlip: g.BeforeFlip, AfterFlip: g.AfterFlip, WatchFiles: g.Watch.Files, WatchCommand: g.Watch.Command}
+			sg := fleet.Stage{Name: g.Name, Test: g.Test, Check: g.Check, Pull: g.Pull, BeforeFlip: g.BeforeFlip, AfterFlip: g.AfterFlip, WatchFiles: g.Watch.Files, WatchHostCommand: g.Watch.HostCommand, WatchCommand: g.Watch.Command}
 			for _, h := range g.Hosts {
 				sg.Hosts = append(sg.Hosts, fleet.Host{Name: h.Name, Addr: h.Addr, Root: strings.TrimSuffix(h.Root, "/"), Local: h.Local})
 			}

@@ -50,10 +50,11 @@ type Stage struct {
 	BeforeFlip []string
 	AfterFlip  []string
 
-	// What Follow follows: logs on every host, absolute paths, and what a command says
-	// that runs on this machine and does not end.
-	WatchFiles   []string
-	WatchCommand []string
+	// What Follow follows: logs on every host, absolute paths, and what commands say that
+	// do not end, one on every host, in its root, and one on this machine.
+	WatchFiles       []string
+	WatchHostCommand []string
+	WatchCommand     []string
 }
 
 // Host is one docroot.

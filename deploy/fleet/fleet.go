@@ -22,6 +22,7 @@ type Line struct {
 	Text    string // "" = only progress
 	Percent int    // of what is sent to the host; -1 = no progress
 	Err     bool   // it was said on stderr
+	Lost    int64  // bytes of a log that was followed which were passed over; Text is "" then
 }
 
 // HostStatus is what a host says about itself.

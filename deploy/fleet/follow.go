@@ -29,18 +29,28 @@ func (f *Fleet) Follow(ctx context.Context, t deploy.Target, out func(Line)) {
 	stage := s.stages[t.Stage]
 	var parts sync.WaitGroup
 	defer parts.Wait()
-	if len(stage.WatchFiles) > 0 {
-		for _, h := range stage.Hosts {
-			parts.Go(func() {
-				l, err := f.ownLink(s, h)
-				if err != nil {
-					out(Line{Host: h.Name, Text: err.Error(), Err: true}) // unreachable: Open has tried
-					return
-				}
-				defer l.close()
-				again(ctx, Line{Host: h.Name}, out, func() error { return l.follow(ctx, stage.WatchFiles, out) })
-			})
+	for _, h := range stage.Hosts {
+		if len(stage.WatchFiles)+len(stage.WatchHostCommand) == 0 {
+			break
 		}
+		parts.Go(func() {
+			l, err := f.ownLink(s, h)
+			if err != nil {
+				out(Line{Host: h.Name, Text: err.Error(), Err: true}) // unreachable: Open has tried
+				return
+			}
+			defer l.close()
+			var both sync.WaitGroup
+			defer both.Wait()
+			if len(stage.WatchHostCommand) > 0 {
+				both.Go(func() {
+					again(ctx, Line{Host: h.Name}, out, func() error { return l.followCommand(ctx, stage.WatchHostCommand, out) })
+				})
+			}
+			if len(stage.WatchFiles) > 0 {
+				again(ctx, Line{Host: h.Name}, out, func() error { return l.follow(ctx, stage.WatchFiles, out) })
+			}
+		})
 	}
 	if len(stage.WatchCommand) > 0 {
 		parts.Go(func() {
@@ -83,10 +93,35 @@ func (l *link) follow(ctx context.Context, files []string, out func(Line)) error
 					return err
 				}
 				l.read[file], more = resp.At, resp.More
-				for _, line := range resp.Said {
-					out(Line{Host: l.host, Text: line})
-				}
+				l.said(resp, out)
 			}
+		}
+		if err := sleep(ctx, followEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// said hands on what an answer says of a log, and that something was passed over.
+func (l *link) said(resp host.Response, out func(Line)) {
+	if resp.Lost > 0 {
+		out(Line{Host: l.host, Lost: resp.Lost})
+	}
+	for _, line := range resp.Said {
+		out(Line{Host: l.host, Text: line})
+	}
+}
+
+// followCommand hands on what a command on the host says, until it ends.
+func (l *link) followCommand(ctx context.Context, argv []string, out func(Line)) error {
+	for {
+		resp, err := l.ask(ctx, noLock, host.Request{Do: host.Tail, Argv: argv})
+		l.said(resp, out)
+		if err != nil {
+			return err
+		}
+		if resp.More {
+			continue
 		}
 		if err := sleep(ctx, followEvery); err != nil {
 			return err

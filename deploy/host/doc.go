@@ -21,8 +21,8 @@
 // from a release that it has sealed there, or from nothing, to another one; from
 // anything else, rsync does. What its answers say is on disk before they are given.
 //
-// A session that ends, however it ends, gives its lock back, and leaves a side that
-// was being filled dirty. One that holds the lock and is not heard for [Silence] is
+// A session that ends, however it ends, gives its lock back, ends the commands that it
+// follows, and leaves a side that was being filled dirty. One that holds the lock and is not heard for [Silence] is
 // ended.
 //
 // The caller owes it: an end of the input when the session is over (the end of

@@ -24,7 +24,7 @@ type Call struct {
 	Roots   []string // that it may serve, absolute paths
 	Session bool     // by a bot's own SessionCommand: whoever can say that can run anything
 	Logs    []string // by a forced command: log files that may be read, absolute paths
-	Hooks   []string // by a forced command: what may be run before and after a flip, each an argv with single spaces between
+	Hooks   []string // by a forced command: what may be run before and after a flip, and what watch may follow, each an argv with single spaces between
 }
 
 // What a session begins with, a line each: the helper answers now; or it is not there,

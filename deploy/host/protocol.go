@@ -30,7 +30,7 @@ type Request struct {
 	File    string           `json:",omitempty"` // Tail: the log, an absolute path
 	At      Position         `json:",omitzero"`  // Tail: how far it has been read
 	Witness string           `json:",omitempty"` // Flip, Unlock: what the bot's journal says now; kept here
-	Argv    []string         `json:",omitempty"` // Before, After: the command, run without a shell
+	Argv    []string         `json:",omitempty"` // Before, After: the command, run without a shell; Tail: likewise, instead of File
 	Blob    int64            `json:",omitempty"` // Fill, Files: so many bytes follow the line
 }
 
@@ -59,7 +59,7 @@ const (
 	Status  Verb = "status"  // Standing
 	Unlock  Verb = "unlock"
 	Checkup Verb = "checkup" // Health. Takes nothing, and leaves nothing behind
-	Tail    Verb = "tail"    // the lines that have come to File since At. Takes nothing
+	Tail    Verb = "tail"    // the lines that have come to File since At, or that Argv, which runs until the session ends, has said since the last Tail. Takes nothing
 	Audit   Verb = "audit"   // reads all of Side, beside other work, and says in Diff how it is not Tree. Takes nothing
 )
 
@@ -112,7 +112,7 @@ const (
 	Unsealed Code = "unsealed" // Flip: the side is not sealed with what was named
 	Moved    Code = "moved"    // Flip: the link is on neither From nor Side
 	LiveSide Code = "live"     // Prepare, Seal: the side is the live one
-	Failed   Code = "failed"   // Before, After: the command did not do its work
+	Failed   Code = "failed"   // Before, After: the command did not do its work; Tail: it has ended
 	Broken   Code = "broken"   // the file system said no; Err has what
 	Bad      Code = "bad"      // the request makes no sense
 )

@@ -87,6 +87,8 @@ type session struct {
 	drain time.Duration // how long a side may have readers after it was left
 	rsync string        // its version; "" = not known yet, or it is missing
 
+	follows follows
+
 	helper string // by a forced command: what this program is called as a helper
 	conn   string // by a forced command: the connection, as sshd names it
 	forced *Call  // by a forced command: what its key may do; nil = there is none
@@ -104,6 +106,7 @@ type session struct {
 }
 
 func (s *session) close() {
+	defer s.follows.close()
 	s.unlock()
 	s.vigil.close()
 	if s.root != nil {
@@ -178,6 +181,9 @@ func (s *session) do(ctx context.Context, req Request, body io.Reader, resp *Res
 		resp.Witness = s.witness()
 		return nil
 	case Tail:
+		if len(req.Argv) > 0 {
+			return s.follow(ctx, req, resp)
+		}
 		return s.tail(req, resp)
 	case Checkup:
 		return s.checkup(resp)

@@ -36,7 +36,7 @@
       if (a.data !== b.data) a.data = b.data;
       return;
     }
-    for (const {name} of [...a.attributes]) if (!b.hasAttribute(name)) a.removeAttribute(name);
+    for (const {name} of [...a.attributes]) if (!b.hasAttribute(name) && name !== 'open') a.removeAttribute(name); // people open details
     for (const {name, value} of b.attributes) if (a.getAttribute(name) !== value) a.setAttribute(name, value);
     const bottom = a.scrollHeight - a.scrollTop - a.clientHeight < 20;
     children(a, b);
