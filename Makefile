@@ -1,7 +1,8 @@
 # make demo    the main job, on loopback; ARGS="--play=no --for 60s" go to `pushtrain demo`
 # make test    every test, with all that they need; PUSHTRAIN_SHOTS=DIR keeps pictures of the page
 # make bench   the figures; PEERS=yes has Ansible, Capistrano and shipit-deploy measured beside
-# make soak    long runs with full counts: PART=sim, mixed, faults, power, thief or deb, each under an hour
+# make soak    long runs with full counts: PART=sim, mixed, faults, power, thief or deb, each under an hour;
+#              PART=fuzz, 15 minutes for each kind of input from outside
 # make build   bin/pushtrain
 # make deb     bin/pushtrain_VERSION_ARCH.deb, with a unit, a manual page and completions
 # make same    two builds in two folders are the same, to the byte
@@ -18,6 +19,7 @@ SOAK_PACKAGES := caddy debootstrap systemd
 PEER_PACKAGES := ansible capistrano
 SHIPIT := .tools/shipit/node_modules/.bin/shipit
 FUZZ_TIME ?= 5s
+FUZZ ?= Fuzz.*
 
 # A release says VERSION=1.0; what is in between counts by the time of its commit.
 VERSION ?= 0~$(shell git log -1 --format=%cd+%h --date=format-local:%Y%m%d%H%M%S --abbrev=12)
@@ -66,7 +68,7 @@ $(STATICCHECK):
 # finding is written to testdata and named.
 fuzz:
 	@$(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ { names[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, names[i]; n = 0 }' | \
-	while read -r package name; do \
+	grep -wE '$(FUZZ)' | while read -r package name; do \
 		said=$$($(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 20x "$$package" 2>&1) || \
 		{ grep -q 'context deadline exceeded' <<<"$$said" && ! grep -q 'Failing input\|panic:\|hung or terminated' <<<"$$said"; } || \
 		{ echo "$$said"; exit 1; }; \
@@ -85,11 +87,20 @@ SOAK_faults := -run '^TestFaults$$' ./cmd/pushtrain -faults -faults-done $(CURDI
 SOAK_power := -run '^TestPowerLoss$$' ./bot/store ./deploy/host -power
 SOAK_thief := -run '^TestThief$$' ./bot -thief 1000
 SOAK_deb := -run '^TestDeb$$' ./cmd/pushtrain -deb
-PARTS := sim mixed faults power thief deb
+PARTS := sim mixed faults power thief deb fuzz
 
+# What comes from outside: IRC, the topic, commands, the configuration, hosts, the journal.
+SOAK_FUZZ := FuzzServer|FuzzParse|FuzzCommand|FuzzConfig|FuzzServe|FuzzDamage
+
+ifeq ($(PART),fuzz)
+soak: FUZZ_TIME = 15m
+soak: FUZZ = $(SOAK_FUZZ)
+soak: packages-soak fuzz
+else
 soak: packages-soak
 	@[ -n '$(filter $(PARTS),$(PART))' ] || { echo 'make soak PART=…: one of $(PARTS)'; exit 2; }
 	$(GO) test -count=1 -timeout 60m -v $(SOAK_$(PART))
+endif
 
 $(SHIPIT):
 	@command -v npm >/dev/null || { $(call install,npm); }

@@ -47,7 +47,7 @@ func (s *session) handle(e girc.Event) error {
 	if s.phase == greeting && e.Command != "NICK" || s.list(e) || s.refused(e) {
 		return nil
 	}
-	if e.Source == nil || len(e.Params) == 0 {
+	if e.Source == nil || e.Source.Name == "" || len(e.Params) == 0 || e.Command == "NICK" && e.Last() == "" {
 		return nil
 	}
 	return s.happened(e)
