@@ -45,7 +45,7 @@ func TestSecretsStay(t *testing.T) {
 	code.commit("r1")
 	text := configText(server.Addr(), "#push", state, "", stackText{name: "web", repo: code.dir, root: "/srv/unused",
 		princess: "{name: p1, local: true, root: " + hosts + "/p1}", prod: "{name: w1, local: true, root: " + hosts + "/w1}"})
-	text = strings.Replace(text, "ops: [boss]", fmt.Sprintf("password_file: %s/server, sasl: {mechanism: plain, account: bot, password_file: sasl}", own), 1)
+	text = strings.Replace(text, "ops: [boss]", fmt.Sprintf("identity: hostmask, password_file: %s/server, sasl: {mechanism: plain, account: bot, password_file: sasl}", own), 1)
 	bot := newServed(t, filepath.Join(t.TempDir(), "config.yaml"))
 	bot.write(text + fmt.Sprintf("tell: {webhooks: [{url: %q, secret_file: %s/hook}]}\n", hook.URL, own))
 	t.Setenv("CREDENTIALS_DIRECTORY", given)
@@ -55,7 +55,14 @@ func TestSecretsStay(t *testing.T) {
 	alice.Expect(`pushbot!\S* JOIN `)
 	alice.Say("#push", ".join")
 	alice.Say("#push", ".princess")
-	alice.Expect(`web is on princess`)
+	alice.ExpectFunc(irctest.Patience, "web is on princess", func(line string) bool {
+		for name, secret := range kept {
+			if strings.Contains(line, secret) {
+				t.Errorf("what %s holds is said: %s", name, line)
+			}
+		}
+		return strings.Contains(line, "web is on princess")
+	})
 	select {
 	case by := <-signed:
 		if by == "" {
