@@ -18,7 +18,7 @@ TEST_PACKAGES := git rsync openssh-client openssh-server ngircd inspircd atheme-
 SOAK_PACKAGES := caddy debootstrap systemd
 PEER_PACKAGES := ansible capistrano
 SHIPIT := .tools/shipit/node_modules/.bin/shipit
-FUZZ_TIME ?= 5s
+FUZZ_TIME ?= 3s
 FUZZ ?= Fuzz.*
 
 # A release says VERSION=1.0; what is in between counts by the time of its commit.

@@ -97,8 +97,15 @@ func (f *figures) race(t *testing.T, n, files int, dir string) {
 	r.version() // memory that the machine has not used yet is slow
 	r.forget()
 	first = append(first, r.version())
-	r.wipe("web")
-	known = append(known, r.version())
+	var piped []time.Duration
+	for range f.pick(3, 1) { // by turns: a machine has its slow minutes
+		r.wipe("web") // there is not room for both in memory
+		piped = append(piped, r.theirs(way{run: tarball.run}, r.shipped[0]))
+		r.wipe("peer/yin")
+		r.wipe("peer/yang")
+		clear(r.peer)
+		known = append(known, r.version())
+	}
 	second = append(second, r.version())
 	for range reps {
 		changed = append(changed, r.version())
@@ -120,9 +127,9 @@ func (f *figures) race(t *testing.T, n, files int, dir string) {
 	warm, cold = warm.even(), cold.even()
 	ram := memoryOf(t, r.pid)
 
-	r.wipe("web") // there is not room for both in memory
+	r.wipe("web")
 	began := make(map[string][]time.Duration)
-	piped := r.theirs(way{run: tarball.run}, r.shipped[0])
+	r.theirs(tarball, r.shipped[0])
 	r.theirs(eight, r.shipped[1])
 	var looks []time.Duration
 	all := ways(n, *withPeers)
@@ -152,9 +159,10 @@ func (f *figures) race(t *testing.T, n, files int, dir string) {
 	}
 	took := func(l legs) time.Duration { return quantile(l.of(tookOf), 50) }
 	look := quantile(looks, 50)
-	f.add("", "first, to hosts never seen before", "%.2f | one tar to each %.2f (%.2f)", took(first).Seconds(), piped.Seconds(), ratio(took(first), piped))
-	f.add("", "first, the helper is there", "%.2f (%.2f)", took(known).Seconds(), ratio(took(known), piped))
-	f.add("", "second, the other side is empty", "%.2f (%.2f)", took(second).Seconds(), ratio(took(second), piped))
+	tar := quantile(piped, 50)
+	f.add("", "first, to hosts never seen before", "%.2f | one tar to each %.2f (%.2f)", took(first).Seconds(), tar.Seconds(), ratio(took(first), tar))
+	f.add("", "first, the helper is there", "%.2f (%.2f)", took(known).Seconds(), ratio(took(known), tar))
+	f.add("", "second, the other side is empty", "%.2f (%.2f)", took(second).Seconds(), ratio(took(second), tar))
 	f.add("", fmt.Sprintf("1 %% changed (and 1 %% before), middle of %d", len(changed)), "%.2f%s", took(changed).Seconds(), others(took(changed)))
 	f.add("", "nothing changed", "%.2f, %.2f of 1 %% | stat walk over lean ssh %.2f (%.2f)", took(nothing).Seconds(), ratio(took(nothing), took(changed)), look.Seconds(), ratio(took(nothing), look))
 	f.add("", "rollback, from the command to the last flip", "sessions open %s | sessions lost %s", ms(quantile(warm.of(lastOf), 50)), ms(quantile(cold.of(lastOf), 50)))
