@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,8 +30,15 @@ func (f *Fleet) Follow(ctx context.Context, t deploy.Target, out func(Line)) {
 	stage := s.stages[t.Stage]
 	var parts sync.WaitGroup
 	defer parts.Wait()
+	var files, command []host.Request
+	for _, file := range stage.WatchFiles {
+		files = append(files, host.Request{Do: host.Tail, File: file})
+	}
+	if len(stage.WatchHostCommand) > 0 {
+		command = []host.Request{{Do: host.Tail, Argv: stage.WatchHostCommand}}
+	}
 	for _, h := range stage.Hosts {
-		if len(stage.WatchFiles)+len(stage.WatchHostCommand) == 0 {
+		if len(files)+len(command) == 0 {
 			break
 		}
 		parts.Go(func() {
@@ -42,13 +50,14 @@ func (f *Fleet) Follow(ctx context.Context, t deploy.Target, out func(Line)) {
 			defer l.close()
 			var both sync.WaitGroup
 			defer both.Wait()
-			if len(stage.WatchHostCommand) > 0 {
+			for _, what := range [][]host.Request{files, command} {
+				if len(what) == 0 {
+					continue
+				}
+				tails := slices.Clone(what) // how far its own are read
 				both.Go(func() {
-					again(ctx, Line{Host: h.Name}, out, func() error { return l.followCommand(ctx, stage.WatchHostCommand, out) })
+					again(ctx, Line{Host: h.Name}, out, func() error { return l.follow(ctx, tails, out) })
 				})
-			}
-			if len(stage.WatchFiles) > 0 {
-				again(ctx, Line{Host: h.Name}, out, func() error { return l.follow(ctx, stage.WatchFiles, out) })
 			}
 		})
 	}
@@ -80,48 +89,24 @@ func again(ctx context.Context, from Line, out func(Line), work func() error) {
 	}
 }
 
-// follow reads files again and again until it can't. It begins where it left off.
-func (l *link) follow(ctx context.Context, files []string, out func(Line)) error {
-	if l.read == nil {
-		l.read = map[string]host.Position{}
-	}
+// follow asks for what logs have to say again and again until it can't. It begins
+// where it left off: how far each has been read stands in tails.
+func (l *link) follow(ctx context.Context, tails []host.Request, out func(Line)) error {
 	for {
-		for _, file := range files {
+		for i := range tails {
 			for more := true; more; {
-				resp, err := l.ask(ctx, noLock, host.Request{Do: host.Tail, File: file, At: l.read[file]})
+				resp, err := l.ask(ctx, noLock, tails[i])
+				if resp.Lost > 0 {
+					out(Line{Host: l.host, Lost: resp.Lost})
+				}
+				for _, line := range resp.Said { // a command that has ended has its last words
+					out(Line{Host: l.host, Text: line})
+				}
 				if err != nil {
 					return err
 				}
-				l.read[file], more = resp.At, resp.More
-				l.said(resp, out)
+				tails[i].At, more = resp.At, resp.More
 			}
-		}
-		if err := sleep(ctx, followEvery); err != nil {
-			return err
-		}
-	}
-}
-
-// said hands on what an answer says of a log, and that something was passed over.
-func (l *link) said(resp host.Response, out func(Line)) {
-	if resp.Lost > 0 {
-		out(Line{Host: l.host, Lost: resp.Lost})
-	}
-	for _, line := range resp.Said {
-		out(Line{Host: l.host, Text: line})
-	}
-}
-
-// followCommand hands on what a command on the host says, until it ends.
-func (l *link) followCommand(ctx context.Context, argv []string, out func(Line)) error {
-	for {
-		resp, err := l.ask(ctx, noLock, host.Request{Do: host.Tail, Argv: argv})
-		l.said(resp, out)
-		if err != nil {
-			return err
-		}
-		if resp.More {
-			continue
 		}
 		if err := sleep(ctx, followEvery); err != nil {
 			return err

@@ -35,8 +35,7 @@ type link struct {
 	epoch  uint64      // that s holds the lock for; 0 = it holds none
 	wake   *time.Timer // what comes next when nobody uses s: a beat, or its end
 	closed bool
-	helper string                   // the program that answers where the host has its own, by a forced command; "" = ours
-	read   map[string]host.Position // how far logs have been followed, by path; for follow alone
+	helper string // the program that answers where the host has its own, by a forced command; "" = ours
 }
 
 // lock says for whom the lock is taken.

@@ -56,9 +56,10 @@ func (s *session) tail(req Request, resp *Response) error {
 	case req.At.Inode != st.Ino || at.Offset > st.Size || at.Offset < 0:
 		at.Offset = 0
 	}
+	var lost int64
 	if behind := st.Size - at.Offset; behind > tailBehind {
-		resp.Lost = behind - tailBytes
-		at.Offset += resp.Lost
+		lost = behind - tailBytes
+		at.Offset += lost
 	}
 	buf := make([]byte, min(tailBytes, st.Size-at.Offset))
 	n, err := f.ReadAt(buf, at.Offset)
@@ -74,6 +75,6 @@ func (s *session) tail(req Request, resp *Response) error {
 		resp.Said = append(resp.Said, oneLine(string(bytes.TrimRight(line, "\r\n"))))
 	}
 	at.Offset += int64(whole)
-	resp.At, resp.More = at, st.Size-at.Offset >= tailBytes
+	resp.At, resp.Lost, resp.More = at, lost, st.Size-at.Offset >= tailBytes
 	return nil
 }
