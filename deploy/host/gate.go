@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -40,9 +41,9 @@ const Unplaced = 4
 // opening is what the login shell has sh(1) do, about the helper's name, its size in bytes
 // and the root. Where the helper is not whole, what comes next on stdin takes its place.
 // It has no quote, backslash, line's end or exclamation mark: login shells differ there.
-const opening = `p="$HOME/.cache/pushtrain"; h="$p/$1"; test -x "$h" && test "$(wc -c <"$h")" -eq "$2" || ` +
+var opening = `p="$HOME/.cache/pushtrain"; h="$p/$1"; test -x "$h" && test "$(wc -c <"$h")" -eq "$2" || ` +
 	`( echo "` + Absent + `$(uname -sm)"; umask 077; t="$p/.new-$$"; mkdir -p "$p" && head -c "$2" >"$t" && test "$(wc -c <"$t")" -eq "$2" && ` +
-	`chmod 700 "$t" && mv -f "$t" "$h" || { rm -f "$t"; exit 4; } ) && echo ` + Ready + ` && exec "$h" host --session --root "$3"`
+	`chmod 700 "$t" && mv -f "$t" "$h" || { rm -f "$t"; exit ` + strconv.Itoa(Unplaced) + `; } ) && echo ` + Ready + ` && exec "$h" host --session --root "$3"`
 
 // SessionCommand is what a bot has the login shell of a host run: the helper of
 // this name and size in the cache folder, about root. None holds anything that any
