@@ -17,12 +17,12 @@ func hostCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "host --root ROOT …", Short: "Serve docroots to a bot (started over ssh: by the bot, or as a key's forced command)", Args: cobra.NoArgs, Hidden: true,
 		RunE: func(c *cobra.Command, _ []string) error {
-			// A blocked read of stdin is ended by the signal itself.
+			// A read of stdin is ended by the signal itself.
 			signal.Reset(os.Interrupt, syscall.SIGTERM)
 			if len(call.Roots) == 0 {
 				return exit(exitUsage, "host: --root is missing")
 			}
-			if err := host.Run(c.Context(), call, c.InOrStdin(), c.OutOrStdout()); err != nil {
+			if err := host.Run(c.Context(), call, os.Stdin, c.OutOrStdout()); err != nil {
 				return exit(exitFailed, "host: %w", err)
 			}
 			return nil

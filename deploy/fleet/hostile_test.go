@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -46,7 +47,7 @@ func misbehave(kind, root string) {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}
-	in, out := io.Pipe()
+	in, out := net.Pipe()
 	said, say := io.Pipe()
 	go func() {
 		_ = host.Serve(context.Background(), root, in, say)

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"io"
+	"net"
 
 	"pushtrain/deploy/host"
 )
@@ -10,12 +11,12 @@ import (
 // local serves a folder of this machine, in this process, as a host would.
 func local(root string) *session {
 	ctx, cancel := context.WithCancel(context.Background())
-	inR, inW := io.Pipe()
+	inR, inW := net.Pipe()
 	outR, outW := io.Pipe()
 	done := make(chan error, 1)
 	go func() { // ends when its input does; session.end waits for it
 		err := host.Serve(ctx, root, inR, outW)
-		inR.CloseWithError(errEnded)
+		inR.Close()
 		outW.Close()
 		done <- err
 	}()

@@ -125,6 +125,7 @@ func (c *ssh) dial(ctx context.Context, addr, root string) (*session, error) {
 		kill()
 		return nil, err
 	}
+	widen(in)
 	if err := cmd.Start(); err != nil {
 		kill()
 		return nil, fmt.Errorf("start ssh: %w", err)
@@ -221,4 +222,15 @@ func process(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.WaitDelay = time.Second
 	return cmd
+}
+
+// widen makes the pipe to a session wide.
+func widen(in io.Writer) {
+	f, ok := in.(syscall.Conn)
+	if !ok {
+		return
+	}
+	if c, err := f.SyscallConn(); err == nil {
+		_ = c.Control(host.Widen) // it goes without
+	}
 }

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -136,16 +135,15 @@ func (s *session) files(ctx context.Context, req Request, blob io.Reader) error 
 		return err
 	}
 	defer w.close()
-	body := bufio.NewReaderSize(blob, 256<<10) // a read of blob is dear: it may end, see listener
 	for _, i := range f.want {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := f.put(w, i, body); err != nil {
+		if err := f.put(w, i, blob); err != nil {
 			return err
 		}
 	}
-	if n, _ := body.Read(make([]byte, 1)); n > 0 {
+	if n, _ := blob.Read(make([]byte, 1)); n > 0 {
 		return refuse(Bad, "more bytes than the files have")
 	}
 	f.want = nil

@@ -42,7 +42,7 @@ func FuzzServe(f *testing.F) {
 			t.Fatal(err)
 		}
 		var out bytes.Buffer
-		if err := Serve(context.Background(), root, bytes.NewReader(in), &out); err != nil {
+		if err := Serve(context.Background(), root, prompt{bytes.NewReader(in)}, &out); err != nil {
 			t.Fatal(err)
 		}
 		if got, want := bytes.Count(out.Bytes(), []byte("\n")), requests(in); got != want {

@@ -73,7 +73,7 @@ func HelperName(program string) (string, error) {
 // SSH_ORIGINAL_COMMAND, it admits a bot's session about one of the roots, and the
 // rsync that fills a side of it while the session holds its lock; nothing else,
 // and no shell ever reads what was asked for. It does not return from an rsync.
-func Run(ctx context.Context, c Call, in io.Reader, out io.Writer) error {
+func Run(ctx context.Context, c Call, in *os.File, out io.Writer) error {
 	for i, root := range c.Roots {
 		if c.Roots[i] = filepath.Clean(root); !filepath.IsAbs(root) || c.Roots[i] == "/" {
 			return fmt.Errorf("root %q is no absolute path below /", root)
@@ -81,17 +81,19 @@ func Run(ctx context.Context, c Call, in io.Reader, out io.Writer) error {
 	}
 	original, forced := os.LookupEnv("SSH_ORIGINAL_COMMAND")
 	conn := os.Getenv("SSH_CONNECTION")
+	requests := &stdin{File: in}
+	Widen(in.Fd())
 	switch {
 	case len(c.Roots) == 0:
 		return errors.New("--root is missing")
 	case forced && !c.Session:
-		return c.admit(ctx, original, conn, in, out)
+		return c.admit(ctx, original, conn, requests, out)
 	case conn != "" && !c.Session:
 		return errors.New("refused: this key opens no shell")
 	case len(c.Roots) > 1:
 		return errors.New("one session serves one root")
 	}
-	return Serve(ctx, c.Roots[0], in, out)
+	return Serve(ctx, c.Roots[0], requests, out)
 }
 
 // mayRun refuses a hook that this key is not given.
@@ -104,7 +106,7 @@ func (c *Call) mayRun(argv []string) error {
 }
 
 // admit carries out what a client of sshd has asked for, or refuses it.
-func (c Call) admit(ctx context.Context, asked, conn string, in io.Reader, out io.Writer) error {
+func (c Call) admit(ctx context.Context, asked, conn string, in Input, out io.Writer) error {
 	if m := sessionCommand.FindStringSubmatch(asked); m != nil {
 		if !slices.Contains(c.Roots, m[1]) {
 			return fmt.Errorf("refused: root %s is none of this key's: %s", oneLine(m[1]), strings.Join(c.Roots, " "))

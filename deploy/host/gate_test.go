@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,7 +68,15 @@ func TestForcedSession(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "web")
 	run := func(c Call) (string, error) {
 		var out bytes.Buffer
-		err := Run(context.Background(), c, strings.NewReader(`{"N":1,"Do":"hello"}`+"\n"), &out)
+		in, bot, err := os.Pipe()
+		if err != nil {
+			return "", err
+		}
+		defer in.Close()
+		_, err = bot.WriteString(`{"N":1,"Do":"hello"}` + "\n")
+		if err = errors.Join(err, bot.Close()); err == nil {
+			err = Run(context.Background(), c, in, &out)
+		}
 		return out.String(), err
 	}
 	t.Setenv("SSH_CONNECTION", "192.0.2.1 2 192.0.2.3 22")

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Silence is how long a session that holds the lock may say nothing: a bot whose
@@ -19,102 +22,69 @@ var ErrSilent = fmt.Errorf("nothing was heard from the bot for %s: its lock is g
 // errTooLong is what the session ends with: there is no way to the next line.
 var errTooLong = errors.New("read request: a line that is too long")
 
-// listener reads the lines of a session, and the Blobs behind them, on a goroutine
-// of its own, so that the wait for more can end. The goroutine ends with stop, or
-// with a read that returns after it.
+// Input is where a session's requests come from. A read that is under way at its
+// deadline fails with [os.ErrDeadlineExceeded].
+type Input interface {
+	io.Reader
+	SetReadDeadline(t time.Time) error
+}
+
+// listener reads the lines of a session, and the Blobs behind them.
 type listener struct {
-	asked   chan []byte // what is to be filled with bytes of a Blob; nil = a line is wanted
-	heard   chan sound  // the answer to each
-	stopped chan struct{}
-	silence *time.Timer // since the last byte
-	lost    error       // why nothing is read any more
+	in   Input
+	r    *bufio.Reader // of the listener's own heed
+	soon bool          // what is read now must come within Silence
+	lost error         // why nothing is read any more
 }
 
-// sound is a line, or how many bytes of a Blob there are.
-type sound struct {
-	line []byte
-	n    int
-	err  error
-}
+// heard is how much is read at once: a read is dear where files come by the thousand.
+const heard = 256 << 10
 
-func listen(in io.Reader, limit int) *listener {
-	l := &listener{
-		asked: make(chan []byte), heard: make(chan sound, 1), stopped: make(chan struct{}),
-		silence: time.NewTimer(Silence),
-	}
-	go func() {
-		r := bufio.NewReaderSize(pulse{in, l.silence}, maxSmall)
-		for {
-			select {
-			case to := <-l.asked:
-				var s sound
-				if to == nil {
-					s.line, s.err = readLine(r, limit)
-				} else {
-					s.n, s.err = r.Read(to)
-				}
-				l.heard <- s
-			case <-l.stopped:
-				return
-			}
-		}
-	}()
+func listen(in Input) *listener {
+	l := &listener{in: in}
+	l.r = bufio.NewReaderSize(heed{l}, heard)
 	return l
 }
 
-// pulse is a reader that winds up a timer with each byte.
-type pulse struct {
-	io.Reader
-	silence *time.Timer
-}
+// heed reads the listener's input; each byte winds its deadline up.
+type heed struct{ l *listener }
 
-func (p pulse) Read(b []byte) (int, error) {
-	n, err := p.Reader.Read(b)
-	if n > 0 {
-		p.silence.Reset(Silence)
+func (h heed) Read(p []byte) (int, error) {
+	var end time.Time
+	if h.l.soon {
+		end = time.Now().Add(Silence)
+	}
+	if err := h.l.in.SetReadDeadline(end); err != nil && !errors.Is(err, io.ErrClosedPipe) { // of that the read tells
+		return 0, err
+	}
+	n, err := h.l.in.Read(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = ErrSilent
 	}
 	return n, err
 }
 
-// next returns the next line. Its error is that of the input, or ErrSilent when
-// the line must come soon and nothing does.
-func (l *listener) next(soon bool) ([]byte, error) {
-	s := l.ask(nil, soon)
-	return s.line, s.err
+// next returns the next line, of limit bytes at most. Its error is that of the input, or ErrSilent when the line must come soon
+// and nothing does.
+func (l *listener) next(limit int, soon bool) ([]byte, error) {
+	if l.lost != nil {
+		return nil, l.lost
+	}
+	l.soon = soon
+	line, err := readLine(l.r, limit)
+	l.lost = err
+	return line, err
 }
 
 // Read reads what follows the last line. The bytes must come soon.
 func (l *listener) Read(p []byte) (int, error) {
-	if len(p) == 0 {
+	if l.lost != nil {
 		return 0, l.lost
 	}
-	s := l.ask(p, true)
-	return s.n, s.err
-}
-
-func (l *listener) ask(to []byte, soon bool) sound {
-	if l.lost != nil {
-		return sound{err: l.lost}
-	}
-	l.silence.Reset(Silence) // the time that the last request took was ours
-	l.asked <- to
-	for {
-		select {
-		case s := <-l.heard:
-			l.lost = s.err
-			return s
-		case <-l.silence.C:
-			if soon {
-				l.lost = ErrSilent
-				return sound{err: ErrSilent}
-			}
-		}
-	}
-}
-
-func (l *listener) stop() {
-	l.silence.Stop()
-	close(l.stopped)
+	l.soon = true
+	n, err := l.r.Read(p)
+	l.lost = err
+	return n, err
 }
 
 // readLine returns the next line, of limit bytes at most, without its end. What stands behind the last
@@ -133,4 +103,51 @@ func readLine(r *bufio.Reader, limit int) ([]byte, error) {
 			return nil, fmt.Errorf("read request: %w", err)
 		}
 	}
+}
+
+// stdin is a file as an Input, whatever it is a file of: one that is not in
+// non-blocking mode has no deadlines of its own, and its mode is shared with
+// other processes.
+type stdin struct {
+	*os.File
+	end time.Time
+}
+
+func (f *stdin) SetReadDeadline(t time.Time) error {
+	f.end = t
+	return nil
+}
+
+func (f *stdin) Read(p []byte) (int, error) {
+	if !f.end.IsZero() {
+		if err := ready(int(f.Fd()), f.end); err != nil {
+			return 0, err
+		}
+	}
+	return f.File.Read(p)
+}
+
+// ready waits until fd can be read; its error after end is os.ErrDeadlineExceeded.
+func ready(fd int, end time.Time) error {
+	for {
+		left := time.Until(end)
+		if left <= 0 {
+			return os.ErrDeadlineExceeded
+		}
+		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(fds, int(left.Milliseconds())+1)
+		switch {
+		case err != nil && err != unix.EINTR:
+			return fmt.Errorf("wait for a request: %w", err)
+		case n > 0:
+			return nil
+		}
+	}
+}
+
+// Widen has the pipe fd hold 256 KiB, where it is one and may: each time that one
+// end waits for the other costs both. It is little enough that a hundred of them
+// are within what pipe(7) lets a user have.
+func Widen(fd uintptr) {
+	_, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, 256<<10) // it goes without
 }

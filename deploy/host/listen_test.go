@@ -3,7 +3,7 @@ package host
 import (
 	"context"
 	"errors"
-	"io"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,9 +48,8 @@ func TestSilence(t *testing.T) {
 // The time that a request takes is not the bot's silence.
 func TestSilenceIsNotWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in, bot := io.Pipe()
-		heard := listen(in, maxSmall)
-		defer heard.stop()
+		in, bot := net.Pipe()
+		heard := listen(in)
 		defer bot.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -63,14 +62,14 @@ func TestSilenceIsNotWork(t *testing.T) {
 			}
 		}()
 		for range 3 {
-			if line, err := heard.next(true); string(line) != "x" || err != nil {
+			if line, err := heard.next(maxSmall, true); string(line) != "x" || err != nil {
 				t.Fatalf("next() = %q, %v", line, err)
 			}
 			time.Sleep(10 * time.Minute) // it works
 		}
 		cancel()
 		for range 3 { // what was sent meanwhile
-			if _, err := heard.next(true); errors.Is(err, ErrSilent) {
+			if _, err := heard.next(maxSmall, true); errors.Is(err, ErrSilent) {
 				return
 			}
 		}

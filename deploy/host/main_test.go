@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -20,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if root := os.Getenv(rootEnv); root != "" {
-		if err := Serve(context.Background(), root, os.Stdin, os.Stdout); err != nil {
+		if err := Serve(context.Background(), root, &stdin{File: os.Stdin}, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -54,7 +56,7 @@ type peer struct {
 // dial begins a session about root.
 func dial(t testing.TB, root string) *peer {
 	t.Helper()
-	inR, inW := io.Pipe()
+	inR, inW := net.Pipe()
 	outR, outW := io.Pipe()
 	p := &peer{t: t, in: inW, out: bufio.NewScanner(outR), ended: make(chan error, 1), epoch: 1}
 	p.out.Buffer(nil, 1<<20) // as a bot takes
@@ -67,6 +69,11 @@ func dial(t testing.TB, root string) *peer {
 	t.Cleanup(p.hangUp)
 	return p
 }
+
+// prompt is an input that never waits for its end.
+type prompt struct{ io.Reader }
+
+func (prompt) SetReadDeadline(time.Time) error { return nil }
 
 // hangUp ends the session and waits until it is over.
 func (p *peer) hangUp() {

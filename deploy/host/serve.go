@@ -31,9 +31,7 @@ const (
 // to out until in ends, or until a session that holds the lock has not been heard
 // for [Silence]. It gives the lock back in any case. Its error is that of in, out
 // or ctx, or [ErrSilent]; a request that is refused is an answer.
-//
-// When it returns, a read of in may still be under way: the caller ends it.
-func Serve(ctx context.Context, root string, in io.Reader, out io.Writer) error {
+func Serve(ctx context.Context, root string, in Input, out io.Writer) error {
 	root = filepath.Clean(root)
 	if !filepath.IsAbs(root) || root == "/" {
 		return fmt.Errorf("serve %q: a root is an absolute path below /", root)
@@ -42,25 +40,24 @@ func Serve(ctx context.Context, root string, in io.Reader, out io.Writer) error 
 }
 
 // run is the session, from its first request to its end.
-func (s *session) run(ctx context.Context, in io.Reader, out io.Writer) error {
+func (s *session) run(ctx context.Context, in Input, out io.Writer) error {
 	defer s.close()
 	return s.serve(ctx, in, out, maxLine)
 }
 
 // serve is Serve with lines of limit bytes at most.
-func (s *session) serve(ctx context.Context, in io.Reader, out io.Writer, limit int) error {
+func (s *session) serve(ctx context.Context, in Input, out io.Writer, limit int) error {
 	s.out = out
-	heard := listen(in, limit)
-	defer heard.stop()
+	l := listen(in)
 	for ctx.Err() == nil {
-		line, err := heard.next(s.lock != nil)
+		line, err := l.next(limit, s.lock != nil)
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, errTooLong):
 			err = errors.Join(err, send(out, refused(Response{}, refuse(Bad, "%v", err))))
 		case err == nil:
-			err = send(out, s.answer(ctx, line, heard))
+			err = send(out, s.answer(ctx, line, l))
 		}
 		if err != nil {
 			return err

@@ -101,7 +101,7 @@ func TestBadRequests(t *testing.T) {
 
 func TestServeRefusesRoots(t *testing.T) {
 	for _, root := range []string{"", "/", "//", "/x/..", "web", "./web"} {
-		if err := Serve(t.Context(), root, strings.NewReader(""), new(bytes.Buffer)); err == nil {
+		if err := Serve(t.Context(), root, prompt{strings.NewReader("")}, new(bytes.Buffer)); err == nil {
 			t.Errorf("Serve(%q) went on", root)
 		}
 	}
@@ -117,17 +117,17 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func TestServeEnds(t *testing.T) {
 	var out bytes.Buffer
-	if err := Serve(t.Context(), t.TempDir(), strings.NewReader(`{"Do":"status"}`), &out); err != nil || out.Len() > 0 {
+	if err := Serve(t.Context(), t.TempDir(), prompt{strings.NewReader(`{"Do":"status"}`)}, &out); err != nil || out.Len() > 0 {
 		t.Errorf("at a request cut off: %v, %q", err, &out)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := Serve(ctx, t.TempDir(), strings.NewReader("{}\n"), &out); !errors.Is(err, context.Canceled) || out.Len() > 0 {
+	if err := Serve(ctx, t.TempDir(), prompt{strings.NewReader("{}\n")}, &out); !errors.Is(err, context.Canceled) || out.Len() > 0 {
 		t.Errorf("at the end of its context: %v, %q", err, &out)
 	}
 	in := new(endless)
 	const limit = 1 << 20
-	if err := new(session).serve(t.Context(), in, &out, limit); !errors.Is(err, errTooLong) || in.n > limit+maxSmall || !strings.Contains(out.String(), `"Code":"bad"`) {
+	if err := new(session).serve(t.Context(), prompt{in}, &out, limit); !errors.Is(err, errTooLong) || in.n > limit+heard || !strings.Contains(out.String(), `"Code":"bad"`) {
 		t.Errorf("at an endless line: %v after %d bytes, %q", err, in.n, &out)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -81,7 +82,7 @@ type twin struct {
 	model *session
 	epoch uint64 // of its last lock
 
-	in    *io.PipeWriter
+	in    io.WriteCloser
 	out   *bufio.Scanner
 	ended chan struct{}
 	n     uint64
@@ -134,7 +135,7 @@ func (p *pair) put(dir string, file int, text string) {
 // dial opens a session of a random owner.
 func (p *pair) dial() *twin {
 	b := p.bots[p.rng.IntN(len(p.bots))]
-	inR, inW := io.Pipe()
+	inR, inW := net.Pipe()
 	outR, outW := io.Pipe()
 	s := &twin{p: p, in: inW, out: bufio.NewScanner(outR), ended: make(chan struct{})}
 	s.model = &session{b: b, life: b.life, r: p.model, open: true, there: true}
