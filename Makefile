@@ -1,7 +1,7 @@
 # make demo    the main job, on loopback; ARGS="--play=no --for 60s" go to `pushtrain demo`
 # make test    every test, with all that they need; PUSHTRAIN_SHOTS=DIR keeps pictures of the page
 # make bench   the figures; PEERS=yes has Ansible, Capistrano and shipit-deploy measured beside
-# make soak    long runs with full counts: PART=sim, mixed, faults, power, thief or deb, each under an hour;
+# make soak    long runs with full counts: PART=sim, mixed, faults, power, thief, life or deb, each under an hour;
 #              PART=fuzz, 15 minutes for each kind of input from outside
 # make build   bin/pushtrain
 # make deb     bin/pushtrain_VERSION_ARCH.deb, with a unit, a manual page and completions
@@ -87,7 +87,8 @@ SOAK_faults := -run '^TestFaults$$' ./cmd/pushtrain -faults -faults-done $(CURDI
 SOAK_power := -run '^TestPowerLoss$$' ./bot/store ./deploy/host -power
 SOAK_thief := -run '^TestThief$$' ./bot -thief 1000
 SOAK_deb := -run '^TestDeb$$' ./cmd/pushtrain -deb
-PARTS := sim mixed faults power thief deb fuzz
+SOAK_life := -run '^TestLife$$' ./bot -life 50m
+PARTS := sim mixed faults power thief life deb fuzz
 
 # What comes from outside: IRC, the topic, commands, the configuration, hosts, the journal.
 SOAK_FUZZ := FuzzServer|FuzzParse|FuzzCommand|FuzzConfig|FuzzServe|FuzzDamage

@@ -105,6 +105,7 @@ type Bot struct {
 	inbox chan any // irc.Event, done, *ask, later
 	jobs  sync.WaitGroup
 	runs  *runLogs
+	clock func() time.Time // the wall's
 
 	view    atomic.Pointer[View] // the newest
 	viewers pokes
@@ -190,7 +191,7 @@ func New(cfg Config, st *store.Store, chat Chat, d Deployer) (*Bot, error) {
 	cfg.fill()
 	b := &Bot{
 		cfg: cfg, store: st, chat: chat, crew: &crew{Deployer: discreet{d, cfg.Secrets}},
-		inbox: make(chan any, 1024), runs: openRunLogs(cfg.Dir),
+		inbox: make(chan any, 1024), runs: openRunLogs(cfg.Dir), clock: time.Now,
 		members: map[string]irc.Member{}, spoke: map[string]time.Time{}, nick: cfg.Nick,
 		hinted: map[string]time.Time{}, refusals: map[string]*refusals{},
 		open: map[effectKey]context.CancelFunc{}, watchers: map[uint64][]*ask{}, watches: map[deploy.Target]*watcher{},
@@ -375,13 +376,13 @@ func (b *Bot) now() time.Time {
 	if !b.at.IsZero() {
 		return b.at
 	}
-	return time.Now().Round(0)
+	return b.clock().Round(0)
 }
 
 // apply feeds the train core. What came of it is said and done after commit.
 // A refusal is returned and has changed nothing.
 func (b *Bot) apply(by train.Who, e train.Event) error {
-	b.at = time.Now().Round(0)
+	b.at = b.clock().Round(0)
 	if b.full && !allowedWhenFull(by, e) {
 		return errFull
 	}

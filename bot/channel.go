@@ -232,7 +232,7 @@ func (b *Bot) onSaid(e irc.Said) {
 
 // hear takes note that a person is there.
 func (b *Bot) hear(who train.Who, private bool) {
-	b.spoke[b.fold(who.Nick)] = time.Now().Round(0)
+	b.spoke[b.fold(who.Nick)] = b.clock().Round(0)
 	if !private && (b.train.Claims(who, true) || b.train.Wakes(who, b.now())) {
 		b.must(who, train.Heard{Spoke: true})
 	}

@@ -254,5 +254,12 @@ func (c *Client) ExpectEnd() {
 	}
 }
 
+// Ended reports whether the link has ended. What came before that may still be waited for.
+func (c *Client) Ended() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended != nil
+}
+
 // Close ends the link without a QUIT.
 func (c *Client) Close() { _ = c.conn.Close() }

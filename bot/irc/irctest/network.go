@@ -52,13 +52,22 @@ func Inspircd(t testing.TB, o NetworkOptions) *Network {
 		t.Fatalf("start the network: %v", err)
 	}
 	t.Cleanup(n.end)
-	for i, nick := range []string{"oper", "oper2"} {
-		n.opers[i] = Dial(t, n.addr[i], nick)
-		n.opers[i].Send("OPER op op")
-		n.opers[i].Expect(` 381 `)
+	for i := range n.opers {
+		n.oper(i)
 	}
 	n.Link()
 	return n
+}
+
+// oper sends the operator of a server there.
+func (n *Network) oper(server int) {
+	n.t.Helper()
+	if gone := n.opers[server]; gone != nil {
+		gone.Close()
+	}
+	n.opers[server] = Dial(n.t, n.addr[server], [2]string{"oper", "oper2"}[server])
+	n.opers[server].Send("OPER op op")
+	n.opers[server].Expect(` 381 `)
 }
 
 func (n *Network) end() {
@@ -114,6 +123,44 @@ func (n *Network) linked(at int, other string) bool {
 	return found
 }
 
+// Restart kills a server and starts it again, as a part of the network.
+func (n *Network) Restart(server int) {
+	n.t.Helper()
+	n.serve[server].Kill()
+	if err := n.run(server); err != nil {
+		n.t.Fatalf("restart a server: %v", err)
+	}
+	n.oper(server)
+	n.Link()
+}
+
+// RestartServices ends the services, which keep what they know of accounts, and starts them again.
+func (n *Network) RestartServices() {
+	n.t.Helper()
+	n.serve[2].Stop()
+	if err := n.services(); err != nil {
+		n.t.Fatalf("restart services: %v", err)
+	}
+}
+
+// Freeze stops a server: links stay open and nothing is answered. Thaw has it go on.
+func (n *Network) Freeze(server int) { n.serve[server].Freeze() }
+
+// Thaw is the end of Freeze.
+func (n *Network) Thaw(server int) { n.serve[server].Thaw() }
+
+// Mode changes the modes of a channel, whoever has the right to.
+func (n *Network) Mode(channel, modes string) {
+	n.opers[0].Send("SAMODE " + channel + " " + modes)
+	n.opers[0].Sync()
+}
+
+// Kick throws somebody out of a channel.
+func (n *Network) Kick(channel, nick string) {
+	n.opers[0].Send("SAKICK " + channel + " " + nick + " :out with you")
+	n.opers[0].Sync()
+}
+
 // Kill ends somebody's link to the network.
 func (n *Network) Kill(nick string) {
 	n.opers[0].Send("KILL " + nick + " :off with you")
@@ -129,11 +176,7 @@ func (n *Network) start(o NetworkOptions) error {
 		if err := os.WriteFile(n.file(name+".conf"), []byte(n.server(i, o)), 0o600); err != nil {
 			return err
 		}
-		args := []string{"--config", n.file(name + ".conf"), "--nofork", "--nopid"}
-		if os.Getuid() == 0 {
-			args = append(args, "--runasroot")
-		}
-		if err := n.serve[i].start(exec.Command("inspircd", args...), "InspIRCd is now running"); err != nil {
+		if err := n.run(i); err != nil {
 			n.end()
 			return err
 		}
@@ -143,6 +186,15 @@ func (n *Network) start(o NetworkOptions) error {
 		return err
 	}
 	return nil
+}
+
+// run starts a server that has its configuration.
+func (n *Network) run(server int) error {
+	args := []string{"--config", n.file([2]string{"a", "b"}[server] + ".conf"), "--nofork", "--nopid"}
+	if os.Getuid() == 0 {
+		args = append(args, "--runasroot")
+	}
+	return n.serve[server].start(exec.Command("inspircd", args...), "InspIRCd is now running")
 }
 
 // services starts Atheme, as somebody else where the test is root: Atheme refuses that.
@@ -174,7 +226,7 @@ func (n *Network) file(name string) string { return filepath.Join(n.dir, name) }
 // server is the configuration of server i: no limits that a test would meet, and no operator by chance.
 func (n *Network) server(i int, o NetworkOptions) string {
 	modules := "spanningtree services_account cap sasl ircv3 ircv3_capnotify ircv3_chghost ircv3_servertime " +
-		"deaf hidechans servprotect globops svshold cban chghost chgident namesx" // from deaf on: what Atheme asks for
+		"samode sakick deaf hidechans servprotect globops svshold cban chghost chgident namesx" // samode and sakick: for Mode and Kick; from deaf on: what Atheme asks for
 	if !o.NoTags {
 		modules += " ircv3_accounttag"
 	}
