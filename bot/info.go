@@ -60,12 +60,9 @@ func answerStatus(b *Bot, who train.Who, args []word) []string {
 	return b.statusLines(args)
 }
 
-// statusLines says per stack what its stages serve, what runs, what is held.
+// statusLines says per stack what its stages serve, what runs, what is held; then the hours.
 func (b *Bot) statusLines(args []word) []string {
 	var out []string
-	if b.train.Rules.Hours != "" {
-		out = append(out, b.hoursText())
-	}
 	only := b.stackWord(args)
 	for _, st := range b.train.Rules.Stacks {
 		if only != "" && st.Name != only {
@@ -86,6 +83,9 @@ func (b *Bot) statusLines(args []word) []string {
 			}
 		}
 		out = append(out, st.Name+": "+strings.Join(parts, "; "))
+	}
+	if b.train.Rules.Hours != "" {
+		out = append(out, b.hoursText())
 	}
 	return out
 }

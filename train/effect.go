@@ -40,7 +40,7 @@ type (
 	}
 	// Closing: the hours are over. Riders were up and have to wait for the next ones.
 	Closing struct {
-		Hours
+		Hours  Hours
 		Riders []string `json:",omitempty"`
 	}
 	// Coded: a seat has another code, for the one who sits there alone.

@@ -40,7 +40,7 @@ func TestMuted(t *testing.T) {
 			}},
 		{"WeeChat", "weechat", "weechat-curses", "/buffer clear", "pushbot has changed topic for #push",
 			func(dir, host, port string) []string {
-				return []string{"weechat", "-d", dir, fmt.Sprintf("irc://eve@%s/#push", net.JoinHostPort(host, port))}
+				return []string{"weechat", "-d", dir, "-r", "/set weechat.look.paste_max_lines -1", fmt.Sprintf("irc://eve@%s/#push", net.JoinHostPort(host, port))}
 			}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
