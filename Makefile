@@ -14,7 +14,7 @@ ARGS ?=
 
 DEMO_PACKAGES := git rsync
 TEST_PACKAGES := git rsync openssh-client openssh-server ngircd inspircd atheme-services nginx util-linux strace zsh fish \
-	php8.2-fpm apache2-bin libapache2-mod-php8.2 curl chromium fonts-dejavu-core man-db mandoc
+	irssi weechat-curses tmux php8.2-fpm apache2-bin libapache2-mod-php8.2 curl chromium fonts-dejavu-core man-db mandoc
 SOAK_PACKAGES := caddy debootstrap systemd
 PEER_PACKAGES := ansible capistrano
 SHIPIT := .tools/shipit/node_modules/.bin/shipit

@@ -144,7 +144,7 @@ func (b *Bot) onAsk(a *ask) {
 		}
 		lines := append(b.statusLines(args), where)
 		b.look(look{b.stackWord(args), q.Audit}, func(odd []string) {
-			b.end(a, ExitDone, map[string]any{"live": b.train.Live, "running": b.train.Busy, "held": b.train.Queue.Holds, "online": b.online,
+			b.end(a, ExitDone, map[string]any{"live": b.train.Live, "running": b.train.Busy, "held": b.train.Queue.Holds, "hours": b.train.Hours, "online": b.online,
 				"quarantine": b.book.Quarantine, "odd": odd}, append(lines, odd...)...)
 		})
 	case "verify":

@@ -32,6 +32,7 @@ type Config struct {
 	Dir     string            // run logs go to Dir/runs
 	Secrets *Secrets          // what neither these nor the journal may hold; nil = passwords of URLs alone
 	Open    time.Duration     // hours a day in which pushes are made, for the capacity; 0 = 8 h
+	Hours   train.Calendar    // when trains depart; the zero Calendar: at any time. Rules.Hours says the same to people
 	Idle    bool              // it answers questions, and takes up no rollout that a crash has left
 	Audit   time.Duration     // how often all hosts read all of what they serve; 0 = never
 	Version string
@@ -158,6 +159,10 @@ type Bot struct {
 	archiving int     // jobs that may write where releases are kept
 	change    *change // waits until no rollout is under way; nil = none
 	rereading bool
+
+	season       train.Hours // what Hours says from then on, and until when that holds
+	seasonBegins time.Time
+	seasonEnds   time.Time
 }
 
 // effectKey names an effect under way. There is one a kind and host of a rollout.
@@ -283,6 +288,7 @@ func (b *Bot) Run(ctx context.Context) error {
 				return err
 			}
 		case <-tick.C:
+			b.hours()
 			if due := b.train.Due(); !due.IsZero() && !b.now().Before(due) && b.online {
 				b.apply(train.Who{}, train.Tick{})
 			}
@@ -304,6 +310,7 @@ func (b *Bot) start() error {
 	b.takeReserve()
 	b.audited = b.now()
 	b.configure()
+	b.hours()
 	for id, r := range b.book.Open {
 		if r.State != deploy.Stuck && !b.cfg.Idle {
 			if err := b.deployApply(id, deploy.Resume{}); err != nil {
@@ -324,6 +331,7 @@ func (b *Bot) beat() {
 }
 
 func (b *Bot) handle(x any) {
+	b.hours()
 	switch x := x.(type) {
 	case irc.Event:
 		b.fresh = true

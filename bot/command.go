@@ -71,6 +71,8 @@ func Commands(rules train.Rules) []Command {
 			Does: "lifts holds"},
 		{Name: "kick", Args: "N", Who: "anyone, announced", parse: parseKick,
 			Does: "takes all seats from N"},
+		{Name: "hotfix", Args: `[STACK] "why"`, Who: "anyone, announced", rollout: true, parse: parseHotfix,
+			Does: "has you go next, at any hour: behind the train that has left"},
 		{Name: "message", Args: `"msg" | -`, Who: "anyone", parse: parseNote,
 			Does: "sets the message at the end of the topic, or removes it"},
 		{Name: "topic", Who: "anyone", answer: answerTopic,
@@ -349,6 +351,15 @@ func parseRollback(b *Bot, args []word) (train.Event, error) {
 
 func parseHold(b *Bot, args []word) (train.Event, error) {
 	h := train.Halt{Stack: b.stackWord(args)}
+	if h.Stack != "" {
+		args = args[1:]
+	}
+	h.Why = text(args)
+	return h, nil
+}
+
+func parseHotfix(b *Bot, args []word) (train.Event, error) {
+	h := train.Hotfix{Stack: b.stackWord(args)}
 	if h.Stack != "" {
 		args = args[1:]
 	}

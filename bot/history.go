@@ -300,7 +300,7 @@ func (b *Bot) snapshot(name string, v any) error {
 
 // remember takes the deploy log's part of a record.
 func (b *Bot) remember(rec store.Record) error {
-	if rec.Kind == kindTrain && rec.Type == train.TypeName(train.Log{}) {
+	if rec.Kind == kindTrain && (rec.Type == train.TypeName(train.Log{}) || rec.Type == train.TypeName(train.Hotfix{})) {
 		effects, err := decodeFacts(rec.Facts, func(string) bool { return true })
 		for _, e := range effects {
 			b.noted(rec.At, e)
@@ -327,9 +327,12 @@ func (b *Bot) remember(rec store.Record) error {
 	return nil
 }
 
-// noted writes what a person said with .log into the deploy log.
+// noted writes what a person said with .log, and why they said .hotfix, into the deploy log.
 func (b *Bot) noted(at time.Time, e train.Effect) {
-	if l, ok := e.(train.Logged); ok {
-		b.enter(Entry{At: at.UTC(), By: l.By, Text: l.Text})
+	switch e := e.(type) {
+	case train.Logged:
+		b.enter(Entry{At: at.UTC(), By: e.By, Text: e.Text})
+	case train.Hotfixed:
+		b.enter(Entry{At: at.UTC(), By: e.Nick, Text: fmt.Sprintf("hotfix of %s: %s (%s)", e.Stack, e.Why, e.As)})
 	}
 }

@@ -22,7 +22,7 @@ func answerTopic(b *Bot, _ train.Who, _ []word) []string {
 // answerQueue shows all trains, the ones too that the topic has no room for.
 func answerQueue(b *Bot, _ train.Who, _ []word) []string {
 	q := b.train.Queue
-	out := fold(train.Format(q), 350)
+	out := fold(b.train.Whole(), 350)
 	n := 0
 	for _, t := range q.Trains {
 		n += len(t.Riders)
@@ -60,7 +60,7 @@ func answerStatus(b *Bot, who train.Who, args []word) []string {
 	return b.statusLines(args)
 }
 
-// statusLines says per stack what its stages serve, what runs, what is held.
+// statusLines says per stack what its stages serve, what runs, what is held; then the hours.
 func (b *Bot) statusLines(args []word) []string {
 	var out []string
 	only := b.stackWord(args)
@@ -77,7 +77,15 @@ func (b *Bot) statusLines(args []word) []string {
 				parts = append(parts, "held"+because(h.Why))
 			}
 		}
+		for _, t := range b.train.Queue.Trains {
+			if t.Haste.Why != "" && slices.Contains(b.train.Stacks(t), st.Name) {
+				parts = append(parts, fmt.Sprintf("hotfix by %s for %s: %s", b.quietly(t.Haste.By.Nick), about(b.now().Sub(t.Haste.At)), t.Haste.Why))
+			}
+		}
 		out = append(out, st.Name+": "+strings.Join(parts, "; "))
+	}
+	if b.train.Rules.Hours != "" {
+		out = append(out, b.hoursText())
 	}
 	return out
 }
@@ -122,6 +130,8 @@ func answerETA(b *Bot, who train.Who, _ []word) []string {
 			case !b.same(r.Nick, who.Nick):
 			case !t.Up.IsZero():
 				out = append(out, fmt.Sprintf("you're up (%s), for %s", strings.Join(b.train.Stacks(t), ", "), about(b.now().Sub(t.Up))))
+			case t.Haste.Why != "":
+				out = append(out, fmt.Sprintf("a hotfix (%s): %d in front", strings.Join(b.train.Stacks(t), ", "), b.train.Place(i)))
 			default:
 				stack, n := b.train.Lane(i)
 				out = append(out, fmt.Sprintf("train %d (%s): %s", n+1, strings.Join(b.train.Stacks(t), ", "), b.waitText(stack, n)))

@@ -114,7 +114,7 @@ func (o *outbox) flush(now time.Time, chat Chat) {
 		case a.kind == boarded:
 			chat.Say(irc.Chatter, fmt.Sprintf("%d joined; .queue tells your place", count[a.kind]))
 		default:
-			chat.Say(irc.Chatter, fmt.Sprintf("%d were refused, the last (%s): %s", count[a.kind], o.last(a.kind).nick, o.last(a.kind).text))
+			chat.Say(irc.Chatter, fmt.Sprintf("%d were refused, the last (%s): %s", count[a.kind], quietly(o.last(a.kind).nick), o.last(a.kind).text))
 		}
 		told[a.kind] = true
 	}

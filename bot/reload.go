@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"time"
 
 	"pushtrain/deploy"
 	"pushtrain/train"
@@ -15,8 +16,8 @@ import (
 
 // Change is what a running bot goes on with.
 type Change struct {
-	// Config has the new Rules, Fleets, Prefix, People, Ops, Diffs, Secrets, Open and
-	// Audit. The rest of it stays as it is.
+	// Config has the new Rules, Fleets, Prefix, People, Ops, Diffs, Secrets, Open,
+	// Audit and Hours. The rest of it stays as it is.
 	Config Config
 	// Text says what is different. It goes into the deploy log, so it holds no secret.
 	Text string
@@ -127,9 +128,11 @@ func (b *Bot) takeUp() error {
 	b.crew.ctx, b.crew.leave = context.WithCancel(b.ctx)
 	n := c.Config
 	n.fill()
-	b.cfg.Rules, b.cfg.Fleets, b.cfg.Prefix, b.cfg.People, b.cfg.Ops, b.cfg.Diffs, b.cfg.Secrets, b.cfg.Open, b.cfg.Audit =
-		n.Rules, n.Fleets, n.Prefix, n.People, n.Ops, n.Diffs, n.Secrets, n.Open, n.Audit
+	b.cfg.Rules, b.cfg.Fleets, b.cfg.Prefix, b.cfg.People, b.cfg.Ops, b.cfg.Diffs, b.cfg.Secrets, b.cfg.Open, b.cfg.Audit, b.cfg.Hours =
+		n.Rules, n.Fleets, n.Prefix, n.People, n.Ops, n.Diffs, n.Secrets, n.Open, n.Audit, n.Hours
 	b.configure()
+	b.seasonBegins, b.seasonEnds = time.Time{}, time.Time{}
+	b.hours()
 	b.forgetGone()
 	old.leave()
 	b.startWatching()

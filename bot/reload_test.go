@@ -13,6 +13,7 @@ import (
 
 	"pushtrain/bot/store"
 	"pushtrain/deploy"
+	"pushtrain/train"
 )
 
 // reloads has the bot of a stage read next whenever it is asked to reload. The func
@@ -220,6 +221,44 @@ func TestBeat(t *testing.T) {
 	})
 }
 
+// TestReloadHours: other hours hold at once, in either state, and none open the line.
+func TestReloadHours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		defer s.end()
+		var next string
+		reloads(s, func() Change {
+			cfg := s.cfg
+			cfg.Rules.Hours, cfg.Hours = next, train.Calendar{}
+			if next != "" {
+				var err error
+				if cfg.Hours, err = calendar(next); err != nil {
+					t.Error(err)
+				}
+			}
+			return Change{Config: cfg}
+		})
+		s.play("hours mon-fri 09:00-17:00 UTC", "alice> .join") // it is Saturday
+		for _, c := range []struct{ hours, topic, until string }{
+			{"sat-fri 09:00-17:00 UTC", "Off-Hours!! | alice", "2000-01-01T09:00:00Z"},
+			{"sat-fri 00:00-17:00 UTC; 2000-01-01 New Year", "Off-Hours!! | alice", "2000-01-02T00:00:00Z"},
+			{"sat-fri 00:00-17:00 UTC", "alice", "2000-01-01T17:00:00Z"},
+			{"sat-fri 12:00-17:00 UTC", "Off-Hours!! | alice", "2000-01-01T12:00:00Z"},
+			{"", "alice", "0001-01-01T00:00:00Z"},
+			{"mon 12:00-17:00 UTC", "Off-Hours!! | alice", "2000-01-03T12:00:00Z"},
+		} {
+			next = c.hours
+			s.reload()
+			until := s.bot.train.Hours.Until.Format(time.RFC3339)
+			if topic, _, _ := s.chat.shown(); topic != c.topic || until != c.until {
+				t.Errorf("with %q the topic is %q until %s, want %q until %s", c.hours, topic, until, c.topic, c.until)
+			}
+			s.settled()
+		}
+		s.checkJournal()
+	})
+}
+
 // TestReloadTakesAll: each part of a Config either stays, and is named here, or is taken up.
 func TestReloadTakesAll(t *testing.T) {
 	stays := strings.Fields("Nick Channel Dir Idle Version Ready Beat Reread Entered Log Trace")
@@ -228,6 +267,7 @@ func TestReloadTakesAll(t *testing.T) {
 		defer s.end()
 		next := s.fewer(webProd)
 		next.Rules.Cap, next.Prefix, next.Audit, next.Open = 3, "!", time.Hour, time.Minute
+		next.Hours = train.Calendar{Holidays: map[string]string{"2000-01-03": ""}}
 		next.People, next.Diffs = map[string]string{"a": "alice"}, map[string]string{"web": "https://x/"}
 		next.Ops, next.Secrets = []string{"alice"}, NewSecrets("hunter2")
 		reloads(s, func() Change { return Change{Config: next} })

@@ -19,6 +19,9 @@ func (b *Bot) deed(e train.Effect) {
 		t := deploy.Target{Stack: e.Stack, Stage: e.Stage}
 		f := b.cfg.Fleets[t]
 		s := deploy.Start{Target: t, Hosts: f.Hosts, Train: e.Train, By: e.By, Ref: f.Branch, Test: f.Test, Check: f.Check, Why: e.Override, Force: e.Override != "", MaxQuarantine: f.MaxQuarantine}
+		if e.Hotfix != "" && s.Why == "" {
+			s.Why = "hotfix: " + e.Hotfix
+		}
 		if e.Shipment.Release != "" {
 			s.Ref, s.Release = "", deploy.Release{ID: e.Shipment.Release, Commit: e.Shipment.Commit, Digest: e.Shipment.Digest}
 		}

@@ -10,6 +10,7 @@ package bot
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -21,9 +22,13 @@ import (
 func (b *Bot) tell(by train.Who, e train.Effect) {
 	switch e := e.(type) {
 	case train.Boarded:
-		if e.Place > 0 || e.Size == 1 { // else the channel hears who is up
+		if e.Place > 0 || e.Size == 1 || e.Shut { // else the channel hears who is up
 			b.answer(by.Nick, boarded, b.boardedText(e))
 		}
+	case train.Hotfixed:
+		b.tellHotfix(e)
+	case train.Closing:
+		b.tellClosing(e)
 	case train.Asked:
 		b.channel("", fmt.Sprintf("%s: %s asks for %s of %s: .confirm by one of you starts it", b.pings(e.Riders), b.quietly(e.By), e.Stage, e.Releases()))
 	case train.AskVoid:
@@ -56,7 +61,7 @@ func (b *Bot) tell(by train.Who, e train.Effect) {
 	case train.Wheel:
 		text := fmt.Sprintf("%s: you drive now", b.ping(e.Driver))
 		if e.Because != "" {
-			text += " (" + e.Because + ")"
+			text += " (" + strings.ReplaceAll(e.Because, e.Was, b.quietly(e.Was)) + ")"
 		}
 		b.channel("", text)
 	case train.Marker:
@@ -78,7 +83,11 @@ func (b *Bot) tell(by train.Who, e train.Effect) {
 	case train.Held:
 		b.channel("", fmt.Sprintf("%s held by %s%s", lane(e.Hold.Stack), b.quietly(e.Hold.By), because(e.Hold.Why)))
 	case train.Lifted:
-		b.channel("", fmt.Sprintf("%s free again: %s lifted the hold", lane(e.Hold.Stack), b.quietly(e.By)))
+		to := b.pings(slices.DeleteFunc(slices.Clone(e.Freed), func(n string) bool { return b.same(n, e.By) }))
+		if to != "" {
+			to += ": "
+		}
+		b.channel("", fmt.Sprintf("%s%s free again: %s lifted the hold", to, lane(e.Hold.Stack), b.quietly(e.By)))
 	case train.Noted:
 		b.tellNoted(e)
 	case train.Nudge:
@@ -109,6 +118,9 @@ func (b *Bot) boardedText(e train.Boarded) string {
 	if e.Stack != b.train.Rules.Default() {
 		stack = " (" + e.Stack + ")"
 	}
+	if e.Shut {
+		return fmt.Sprintf("you ride in train %d%s, rider %d; %s; `%shotfix \"why\"` goes now", e.Place+1, stack, e.Size, b.train.Shut(), b.cfg.Prefix)
+	}
 	if e.Place == 0 {
 		held := ""
 		if e.Held != "" {
@@ -119,6 +131,32 @@ func (b *Bot) boardedText(e train.Boarded) string {
 	return fmt.Sprintf("you ride in train %d%s, rider %d; %s", e.Place+1, stack, e.Size, b.waitText(e.Stack, e.Place))
 }
 
+// tellHotfix tells those who have to wait for it, and all others without a ping.
+func (b *Bot) tellHotfix(e train.Hotfixed) {
+	text := fmt.Sprintf("%s goes next with a hotfix of %s: %s", b.quietly(e.Nick), e.Stack, e.Why)
+	if len(e.Passed) > 0 {
+		text = fmt.Sprintf("%s: %s; you are told again when you're up", b.pings(e.Passed), text)
+	}
+	b.channel("", text)
+	i := slices.IndexFunc(b.train.Queue.Trains, func(t train.Train) bool { return t.ID == e.Train })
+	next := b.cfg.Prefix + b.train.Next(b.train.Queue.Trains[i])
+	switch {
+	case e.Behind != "":
+		text = fmt.Sprintf("you go next, behind %s: their .done, or an op's, lets you go; then %s rolls out", e.Behind, next)
+	case e.Held != "":
+		text = "you're up; but " + e.Held
+	default:
+		text = fmt.Sprintf("you're up: %s rolls out", next)
+	}
+	b.answer(e.Nick, plain, text)
+}
+
+func (b *Bot) tellClosing(e train.Closing) {
+	if len(e.Riders) > 0 {
+		b.channel("hours", fmt.Sprintf("%s: %s, and your train with them; `%shotfix \"why\"` goes now", b.pings(e.Riders), b.train.Shut(), b.cfg.Prefix))
+	}
+}
+
 func (b *Bot) tellUp(by train.Who, e train.Up) {
 	held := ""
 	if e.Held != "" {
@@ -127,7 +165,17 @@ func (b *Bot) tellUp(by train.Who, e train.Up) {
 	if len(e.Riders) == 1 && b.same(e.Riders[0].Nick, by.Nick) {
 		return // the answer to .join said it
 	}
-	b.channel(fmt.Sprintf("up %d", e.Train), fmt.Sprintf("%s: You're up%s", b.names(e.Riders), held))
+	key := fmt.Sprintf("up %d", e.Train)
+	untold := slices.ContainsFunc(b.outbox.lines, func(l line) bool { return l.Key == key }) // the others do not know yet
+	var names []string
+	for _, s := range e.Riders {
+		if untold || slices.Contains(e.Fresh, s.Nick) {
+			names = append(names, b.ping(s.Nick))
+		} else {
+			names = append(names, b.quietly(s.Nick))
+		}
+	}
+	b.channel(key, fmt.Sprintf("%s: You're up%s", strings.Join(names, ", "), held))
 }
 
 func (b *Bot) tellDeparted(by train.Who, e train.Departed) {
@@ -145,15 +193,19 @@ func (b *Bot) tellNoted(e train.Noted) {
 }
 
 func (b *Bot) tellNudge(e train.Nudge) {
-	quiet := about(e.Quiet)
+	quiet, to := about(e.Quiet), b.pings(e.Pings)
 	switch {
-	case e.Step == 1 || len(e.Riders) == 0 && e.Step < 3:
-		b.channel("", fmt.Sprintf("%s: you drive, and nothing has moved for %s", b.ping(e.Driver), quiet))
-	case len(e.Riders) == 0:
-	case e.Step == 2:
-		b.channel("", fmt.Sprintf("%s: your train has not moved for %s; %s drives", b.pings(e.Riders), quiet, b.quietly(e.Driver)))
+	case e.Step == 3 && len(e.Riders) > 0:
+		b.channel("", fmt.Sprintf("%s: nothing has moved for %s: any of you may take the wheel with .drive", b.allQuietly(e.Riders), quiet))
+	case len(e.Pings) == 0:
+	case e.Step == 1 && len(e.Votes) > 0:
+		b.channel("", fmt.Sprintf("%s: the train of %s has waited for you to say .good for %s", to, b.quietly(e.Driver), quiet))
+	case e.Step == 2 && len(e.Votes) > 0:
+		b.channel("", fmt.Sprintf("%s: you drive, and nothing has moved for %s: no .good yet from %s", to, quiet, b.allQuietly(e.Votes)))
+	case e.Step == 1:
+		b.channel("", fmt.Sprintf("%s: you drive, and nothing has moved for %s", to, quiet))
 	default:
-		b.channel("", fmt.Sprintf("%s: nothing has moved for %s: any of you may take the wheel with .drive", b.pings(e.Riders), quiet))
+		b.channel("", fmt.Sprintf("%s: your train has not moved for %s; %s drives", to, quiet, b.quietly(e.Driver)))
 	}
 }
 
@@ -227,8 +279,10 @@ func (b *Bot) ping(nick string) string {
 	return nick
 }
 
+func (b *Bot) quietly(nick string) string { return quietly(nick) }
+
 // quietly is a nick that rings no client: a zero-width space stands behind its first letter.
-func (b *Bot) quietly(nick string) string {
+func quietly(nick string) string {
 	_, first := utf8.DecodeRuneInString(nick)
 	if first == len(nick) {
 		return nick
@@ -248,6 +302,14 @@ func (b *Bot) pings(nicks []string) string {
 	var out []string
 	for _, n := range nicks {
 		out = append(out, b.ping(n))
+	}
+	return strings.Join(out, ", ")
+}
+
+func (b *Bot) allQuietly(nicks []string) string {
+	var out []string
+	for _, n := range nicks {
+		out = append(out, b.quietly(n))
 	}
 	return strings.Join(out, ", ")
 }

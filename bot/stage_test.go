@@ -15,6 +15,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	_ "time/tzdata"
 
 	"github.com/rs/zerolog"
 
@@ -95,8 +96,12 @@ func (s *stage) ensure() error {
 		return err
 	}
 	s.comeOnline()
-	if said := s.chat.take(); len(said) != 1 || said[0] != "topic    clear" {
+	said := s.chat.take()
+	if len(said) != 1 || !strings.HasSuffix(said[0], "clear") {
 		return fmt.Errorf("a new bot in a channel without topic says %q", said)
+	}
+	if said[0] != "topic    clear" {
+		s.chat.note(said[0])
 	}
 	return nil
 }
@@ -325,6 +330,11 @@ func (s *stage) directive(line string) (bool, error) {
 		fl := s.cfg.Fleets[t]
 		fl.Watch = w
 		s.cfg.Fleets[t] = fl
+	case "hours": // mon-fri 09:00-17:00 Europe/Berlin; 2000-01-03 New Year
+		s.cfg.Rules.Hours = rest
+		if s.cfg.Hours, err = calendar(rest); err != nil {
+			return true, err
+		}
 	case "audit":
 		s.cfg.Audit, err = time.ParseDuration(rest)
 	case "identity":
@@ -361,6 +371,22 @@ func (s *stage) directive(line string) (bool, error) {
 		return true, fmt.Errorf("the scene has begun")
 	}
 	return true, err
+}
+
+// calendar reads hours and their zone, and holidays with their names.
+func calendar(text string) (c train.Calendar, err error) {
+	parts := strings.Split(text, "; ")
+	at := strings.LastIndex(parts[0], " ")
+	if c.Windows, err = train.ParseWindows(parts[0][:at]); err != nil {
+		return c, err
+	}
+	c.Holidays = map[string]string{}
+	for _, day := range parts[1:] {
+		date, name, _ := strings.Cut(day, " ")
+		c.Holidays[date] = name
+	}
+	c.Zone, err = time.LoadLocation(parts[0][at+1:])
+	return c, err
 }
 
 var stackText = regexp.MustCompile(`^(\w+)(?: \((\w+)\))?: (.*)$`)

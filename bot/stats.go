@@ -90,6 +90,9 @@ func statsLines(s train.Stats) []string {
 	if s.Restore.N > 0 {
 		one += ", restored in " + about(s.Restore.P50)
 	}
+	if s.Hotfix > 0 {
+		one += fmt.Sprintf("; %d by .hotfix", s.Hotfix)
+	}
 	if names := drivers(s); names != "" {
 		one += "; drove: " + names
 	}
@@ -156,6 +159,10 @@ func spark(n []int) string {
 func (b *Bot) waitText(stack string, n int) string {
 	w, ok := b.tally.Forecast(b.now(), stack, n)
 	switch {
+	case b.train.Hours.Closed && n == 0:
+		return b.train.Shut()
+	case b.train.Hours.Closed:
+		return fmt.Sprintf("%d in front; %s", n, b.train.Shut())
 	case n == 0:
 		return "nobody in front"
 	case !ok:

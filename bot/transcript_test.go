@@ -24,7 +24,7 @@ var update = flag.Bool("update", false, "rewrite the outputs in testdata; review
 //
 //	== A scene                        a new bot on an empty journal
 //	stacks web: princess prod; config (c): princess prod; search: qa! prod       (! = external, ? = confirm)
-//	cap 3, idle 15m, ops NICK, identity account, code, casemapping rfc1459, accounts, topic limit 60, first install, quarantine 1, audit 6h, people ADDRESS = NICK; …, diffs web URL, watch web/prod 5m 10x 20 rollback
+//	cap 3, idle 15m, ops NICK, identity account, code, casemapping rfc1459, accounts, topic limit 60, first install, quarantine 1, hours mon-fri 09:00-17:00 Europe/Berlin; 2000-01-03 New Year, audit 6h, people ADDRESS = NICK; …, diffs web URL, watch web/prod 5m 10x 20 rollback
 //	alice> .join                      said in the channel; "alice to pushbot>" says it to the bot alone
 //	*** bob sets topic: …             by hand; "bob clears the topic"
 //	*** bob joins | joins from elsewhere | quits | parts | is now known as bob_ | logs in as b

@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -24,6 +25,8 @@ type View struct {
 	Online   bool          `json:"online"` // the bot is in the channel
 	Topic    string        `json:"topic"`  // whole, also where the channel has no room for it
 	Banner   string        `json:"banner,omitempty"`
+	Hours    string        `json:"hours,omitempty"` // what .status says of them; "" = trains depart at any time
+	Shut     bool          `json:"shut,omitempty"`  // it is outside of them
 	Message  string        `json:"message,omitempty"`
 	Seat     string        `json:"seat"` // what somebody new would wait, in the words of .queue
 	Holds    []ViewHold    `json:"holds"`
@@ -57,9 +60,18 @@ type ViewTrain struct {
 	Next    string      `json:"next,omitempty"` // the stage that comes next; "" = none
 	Waiting []string    `json:"waiting,omitempty"`
 	Message string      `json:"message,omitempty"`
+	Hotfix  *ViewHotfix `json:"hotfix,omitempty"` // nil = it goes in its turn
 	Before  []string    `json:"before,omitempty"` // texts in front of it that are no trains
 	Ships   []ViewShip  `json:"ships,omitempty"`
 	Riders  []ViewRider `json:"riders"` // the first drives
+}
+
+// ViewHotfix is why a train goes first, and on whose word.
+type ViewHotfix struct {
+	Why   string    `json:"why"`
+	By    string    `json:"by"`
+	As    string    `json:"as"` // account, hostmask or nick: what proved who that is
+	Since time.Time `json:"since"`
 }
 
 // ViewShip is what a train ships of one stack.
@@ -223,8 +235,11 @@ func (b *Bot) makeView() *View {
 	q := b.train.Queue
 	v := &View{
 		At: b.now(), Version: b.cfg.Version, Records: b.store.Last(), Channel: b.cfg.Channel, Prefix: b.cfg.Prefix, Online: b.online,
-		Topic: train.Format(q), Banner: q.Banner, Message: q.Message, Seat: b.seatNow(), Log: b.log, Ops: b.cfg.Ops, Accounts: b.accounts,
+		Topic: b.train.Whole(), Banner: q.Banner, Shut: b.train.Hours.Closed, Message: q.Message, Seat: b.seatNow(), Log: b.log, Ops: b.cfg.Ops, Accounts: b.accounts,
 		Holds: []ViewHold{}, Trains: []ViewTrain{}, Stacks: []ViewStack{}, Rollouts: []ViewRollout{},
+	}
+	if b.train.Rules.Hours != "" {
+		v.Hours = b.hoursText()
 	}
 	for _, h := range q.Holds {
 		v.Holds = append(v.Holds, ViewHold{Stack: h.Stack, By: h.By, Why: h.Why, Since: h.Since})
@@ -247,8 +262,14 @@ func (b *Bot) viewTrain(i int) ViewTrain {
 		ID: t.ID, Stacks: b.train.Stacks(t), Place: b.train.Place(i), Stage: t.Stage, Running: t.Runs, Up: t.Up, Moved: t.Since,
 		Held: b.train.Held(t), Next: b.train.Next(t), Message: t.Message, Before: slices.Clone(t.Before),
 	}
+	if h := t.Haste; h.Why != "" {
+		v.Hotfix = &ViewHotfix{Why: h.Why, By: h.By.Nick, As: h.Known, Since: h.At}
+	}
 	if t.Up.IsZero() && len(v.Stacks) > 0 {
 		v.Wait = b.waitText(v.Stacks[0], v.Place)
+		if v.Hotfix != nil {
+			v.Wait = fmt.Sprintf("%d in front", v.Place)
+		}
 	}
 	for j, r := range t.Riders {
 		stack := r.Stack

@@ -28,6 +28,9 @@ func TestWalk(t *testing.T) {
 			w := walk{rng: rand.New(rand.NewPCG(seed, 1)), stage: newStage(t), outcomes: outcomes}
 			defer w.end()
 			w.stacks("web: princess prod; config: prod")
+			if seed%3 == 0 { // the scene begins on a Saturday, at midnight
+				w.play("hours sat 00:00-00:05, sat 00:10-24:00 UTC")
+			}
 			for range 60 {
 				line := w.line()
 				w.lines = append(w.lines, line)
@@ -85,7 +88,7 @@ func (w *walk) line() string {
 	case n < 45:
 		return nick + "> " + w.one(".good", ".good", ".uhoh", ".princess", ".princess", ".prod", ".prod config", ".done", ".done", ".at prod")
 	case n < 55:
-		return nick + "> " + w.one(".leave", ".pop", ".drive", ".drive "+w.one(nicks...), ".kick "+w.one(nicks...), ".hold", `.hold config "no"`, ".unhold", ".abort", ".rollback", ".rollback web prod", `.message "m"`, ".message -", ".topic", ".quiet on", ".queue", ".eta")
+		return nick + "> " + w.one(".leave", ".pop", ".drive", ".drive "+w.one(nicks...), ".kick "+w.one(nicks...), ".hold", `.hold config "no"`, ".unhold", ".abort", ".rollback", ".rollback web prod", `.message "m"`, `.hotfix "m"`, `.hotfix config "m"`, ".hotfix", ".message -", ".topic", ".quiet on", ".queue", ".eta")
 	case n < 65:
 		return "*** " + w.one(nicks...) + " sets topic: " + w.edited(nicks)
 	case n < 68:

@@ -53,6 +53,8 @@ func (t *turn) do(e Event) error {
 		return t.leave(e)
 	case Kick:
 		return t.kick(e)
+	case Hotfix:
+		return t.hotfix(e)
 	case Drive:
 		return t.drive(e)
 	case Vote:
@@ -107,6 +109,8 @@ func (t *turn) do(e Event) error {
 		t.pinned(e)
 	case Ended:
 		t.ended(e)
+	case Hours:
+		t.hours(e)
 	case Tick:
 		t.tick()
 	default:
@@ -143,22 +147,25 @@ func (t *turn) settle(held []int) {
 	t.Queue.Trains, _ = t.startedFirst(t.Queue.Trains)
 	for i := range t.Queue.Trains {
 		tr := &t.Queue.Trains[i]
+		t.calm(tr)
 		was, is := slices.Contains(held, tr.ID), t.heldFor(*tr) != ""
 		if was && !is {
-			tr.Since, tr.Nudge = t.at, 0
+			tr.moved(t.at)
 		}
-		if !tr.Started() && !t.IsHead(i) {
+		if !tr.Started() && !t.IsHead(i) || t.sleeps(*tr) {
 			if !tr.Up.IsZero() {
 				t.emit(Passed{Train: tr.ID})
 			}
-			tr.Up = time.Time{} // somebody got in front: it is told again
+			tr.Up = time.Time{} // it is told again
 		}
 		if was != is && !tr.Up.IsZero() {
 			t.emit(Paused{Train: tr.ID, On: is})
+			if !is {
+				t.freed(tr.Driver().Nick)
+			}
 		}
-		if tr.Up.IsZero() && t.IsHead(i) {
-			tr.Up, tr.Since, tr.Nudge = t.at, t.at, 0
-			t.emit(Up{Train: tr.ID, Riders: seats(*tr), Fresh: nicks(*tr), Stacks: t.Stacks(*tr), Held: t.heldFor(*tr)})
+		if tr.Up.IsZero() && t.mayBeUp(i) {
+			t.rise(tr)
 		}
 		switch all := !slices.ContainsFunc(tr.Riders, func(r Rider) bool { return r.Mark != Good }); {
 		case !all:
@@ -166,9 +173,38 @@ func (t *turn) settle(held []int) {
 		case !tr.Ready && !tr.Up.IsZero() && tr.Runs == "":
 			t.emit(EveryoneReady{Train: tr.ID, Riders: seats(*tr), Next: t.Next(*tr)})
 			tr.Ready = true
+			tr.moved(t.at)
 		}
 	}
 }
+
+// freed notes beside the hold that was lifted whose train it held.
+func (t *turn) freed(driver string) {
+	for i, e := range slices.Backward(t.effects) {
+		if l, ok := e.(Lifted); ok {
+			l.Freed = append(l.Freed, driver)
+			t.effects[i] = l
+			return
+		}
+	}
+}
+
+// mayBeUp reports whether train i is the head and the hours are no reason to wait. A
+// marker that a hand wrote outside of them is none to leave.
+func (t *turn) mayBeUp(i int) bool {
+	tr := t.Queue.Trains[i]
+	return t.IsHead(i) && (!t.Hours.Closed || tr.Haste.Why != "")
+}
+
+// rise tells the riders of tr that they are up.
+func (t *turn) rise(tr *Train) {
+	tr.Up = t.at
+	tr.moved(t.at)
+	t.emit(Up{Train: tr.ID, Riders: seats(*tr), Fresh: nicks(*tr), Stacks: t.Stacks(*tr), Held: t.heldFor(*tr)})
+}
+
+// moved notes that tr did, and that nobody was reminded since.
+func (tr *Train) moved(at time.Time) { tr.Since, tr.Nudge, tr.Pings = at, 0, nil }
 
 // startedFirst moves started trains in front of the waiting ones of their lanes,
 // and returns those that it moved.

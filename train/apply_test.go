@@ -33,7 +33,7 @@ func inputs(t *rapid.T, s State) Input {
 	by.Account = rapid.SampledFrom([]string{"", by.Nick}).Draw(t, "account")
 	code := rapid.IntRange(0, s.Codes)
 	var e Event
-	switch rapid.IntRange(0, 19).Draw(t, "what") {
+	switch rapid.IntRange(0, 21).Draw(t, "what") {
 	case 0, 1, 2, 3:
 		j := Join{Stack: stack.Draw(t, "stack"), AskMe: rapid.Bool().Draw(t, "askme"), Hold: rapid.IntRange(0, 5).Draw(t, "hold") == 0, Message: text.Draw(t, "msg")}
 		switch rapid.IntRange(0, 4).Draw(t, "where") {
@@ -79,6 +79,11 @@ func inputs(t *rapid.T, s State) Input {
 		by = Who{}
 	case 17:
 		e = Ship{Stack: "web", Stage: stage.Draw(t, "stage"), Override: text.Draw(t, "why")}
+	case 18:
+		e = Hotfix{Stack: stack.Draw(t, "stack"), Why: text.Draw(t, "why")}
+	case 19:
+		by = Who{}
+		e = Hours{Closed: rapid.Bool().Draw(t, "closed"), Until: s.clock().Add(time.Hour), Zone: "UTC"}
 	default:
 		by = Who{}
 		e = Tick{}
@@ -121,7 +126,7 @@ func latestOf(a, b time.Time) time.Time {
 func editOf(t *rapid.T, s State) string {
 	parts := strings.Split(s.Topic(), " | ")
 	texts := []string{"after lunch", "ask alice", "Off!!", "HOLD", `HOLD (c) "x"`, "<prod> bob", "a | b", "carol (config)", "dave (askme)",
-		`!! "m"`, "| x", `erin (HOLD) (x) "why"`, "… +3", "alice bob", "clear"}
+		"Off-Hours!!", "Off-Hours!! slush", `!! "m"`, "| x", `erin (HOLD) (x) "why"`, "… +3", "alice bob", "clear"}
 	switch rapid.IntRange(0, 7).Draw(t, "edit") {
 	case 5:
 		parts = slices.Insert(parts, rapid.IntRange(0, len(parts)).Draw(t, "at"), rapid.SampledFrom(texts).Draw(t, "text"))
@@ -166,6 +171,17 @@ func check(t rapid.TB, s State, e Event) {
 				t.Fatalf("after %T: a waiting train stands in front of a started one of its lane: %s", e, s.Topic())
 			}
 		}
+	}
+	for _, tr := range s.Queue.Trains {
+		if s.Hours.Closed && !tr.Up.IsZero() && !tr.Left() && tr.Haste.Why == "" {
+			t.Fatalf("after %T: a train is up outside of the hours: %s", e, s.Topic())
+		}
+	}
+	if _, found := cutOffHours(s.Queue.Banner); found && s.Rules.Hours != "" {
+		t.Fatalf("after %T: a hand wrote the hours' banner: %s", e, s.Whole())
+	}
+	if got := s.Notation(nil).Parse(s.Whole()); !equalJSON(got, s.shown().Shown()) || strings.HasPrefix(s.Whole(), offHours) != s.Hours.Closed && s.Rules.Hours != "" {
+		t.Fatalf("after %T: the topic does not say the queue: %s\n  read %s", e, s.Whole(), asJSON(got))
 	}
 	busy := map[string]bool{}
 	for _, r := range s.Busy {
@@ -231,6 +247,7 @@ func invariants(t *rapid.T) {
 	var s State
 	r := rules
 	r.Code = rapid.Bool().Draw(t, "codes")
+	r.Hours = rapid.SampledFrom([]string{"", "mon 09:00-10:00"}).Draw(t, "hours")
 	r.Stacks = slices.Clone(r.Stacks)
 	r.Stacks[0].Stages = []Stage{{Name: "princess"}, {Name: "prod", Confirm: rapid.Bool().Draw(t, "confirm")}}
 	start := Input{At: s.clock(), Event: Configured{Rules: r}}
@@ -252,11 +269,49 @@ func invariants(t *rapid.T) {
 		journal = append(journal, in)
 		check(t, next, in.Event)
 		capHeld(t, s, next, in.Event)
+		asleep(t, s, in, effects)
+		goesFirst(t, next, effects)
 		nobodyLost(t, s, next, in)
 		s = next
 	}
 	if got := replay(t, journal); got != asJSON(s) {
 		t.Fatalf("the journal replays to another state\n got %s\nwant %s", got, asJSON(s))
+	}
+}
+
+// asleep: outside of the hours no rollout starts for a train that is not up, nor from
+// the shell, unless somebody overrides.
+func asleep(t rapid.TB, before State, in Input, effects []Effect) {
+	for _, e := range effects {
+		d, ok := e.(Deploy)
+		if !ok || !before.Hours.Closed || d.Override != "" {
+			continue
+		}
+		if i := before.find(d.Train); i < 0 || before.Queue.Trains[i].Up.IsZero() {
+			t.Fatalf("%T starts %s/%s outside of the hours: %s", in.Event, d.Stack, d.Stage, before.Topic())
+		}
+	}
+}
+
+// goesFirst: in front of a hotfix are trains that have left, or hotfixes.
+func goesFirst(t rapid.TB, s State, effects []Effect) {
+	for _, e := range effects {
+		h, ok := e.(Hotfixed)
+		if !ok {
+			continue
+		}
+		k := s.find(h.Train)
+		for i, tr := range s.Queue.Trains[:k] {
+			later := slices.ContainsFunc(s.Queue.Trains[i:k], func(o Train) bool { return slices.Contains(s.Stacks(o), h.Stack) && (o.Left() || o.Haste.Why != "") })
+			if slices.Contains(s.Stacks(tr), h.Stack) && !tr.Left() && tr.Haste.Why == "" && !later {
+				t.Fatalf("a hotfix waits for a train that has not left: %s", s.Topic())
+			}
+		}
+		for _, tr := range s.Queue.Trains[k+1:] {
+			if slices.Contains(s.Stacks(tr), h.Stack) && tr.Left() {
+				t.Fatalf("a hotfix got in front of a train that has left: %s", s.Topic())
+			}
+		}
 	}
 }
 

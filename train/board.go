@@ -51,7 +51,11 @@ func (t *turn) join(e Join) error {
 		if err != nil {
 			return err
 		}
-		if tr := t.Queue.Trains[k]; tr.Left() {
+		tr := t.Queue.Trains[k]
+		if tr.Haste.Why != "" {
+			return refuse("hotfix", "%s's train is a hotfix (%s), nobody gets in front of it: .join takes the next one", e.Before, tr.Haste.Why)
+		}
+		if tr.Left() {
 			return refuse("left the platform", "%s's train has left the platform (%s), nobody gets in front of it: .join takes the next one", e.Before, t.whereabouts(tr))
 		}
 		t.Queue.Trains = slices.Insert(t.Queue.Trains, k, Train{})
@@ -75,6 +79,7 @@ func (t *turn) join(e Join) error {
 	t.renumber()
 	tr = &t.Queue.Trains[i]
 	b := Boarded{Nick: r.Nick, Stack: stack, Train: tr.ID, Place: t.Place(i), Size: len(tr.Riders)}
+	b.Shut = t.shut(*tr)
 	if b.Place == 0 {
 		b.Held = t.heldFor(*tr)
 	}
@@ -110,7 +115,7 @@ func (t *turn) waitsAlready(stack string) error {
 func (t *turn) roomFor(stack string) int {
 	head := t.HeadOf(stack)
 	for i, tr := range t.Queue.Trains {
-		if i == head || tr.Left() || len(tr.Riders) >= t.cap() {
+		if i == head || tr.Left() || tr.Haste.Why != "" || len(tr.Riders) >= t.cap() {
 			continue
 		}
 		if st := t.Stacks(tr); len(st) != 1 || st[0] != stack {
@@ -211,27 +216,38 @@ func (t *turn) kick(e Kick) error {
 	return nil
 }
 
-// unseat takes one seat from each of the trains, last first, and tells who rode there.
+// unseat takes one seat from each of the trains, and tells who rode there.
 func (t *turn) unseat(at []int, seat func(Train) int, nick, by string) {
 	d := Departed{Nick: nick, By: by, Seats: len(at)}
-	var wheel []Wheel
 	for _, i := range slices.Backward(at) {
-		tr := &t.Queue.Trains[i]
-		j := seat(*tr)
-		tr.Riders = slices.Delete(tr.Riders, j, j+1)
-		d.Riders = append(d.Riders, nicks(*tr)...)
-		switch {
-		case len(tr.Riders) == 0:
-			t.drop(i)
-		case j == 0 && !tr.Up.IsZero():
-			tr.Since, tr.Nudge = t.at, 0
-			wheel = append(wheel, Wheel{Train: tr.ID, Driver: tr.Driver().Nick, Was: nick, Because: "the driver is out"})
+		for j, other := range nicks(t.Queue.Trains[i]) {
+			if j != seat(t.Queue.Trains[i]) {
+				d.Riders = append(d.Riders, other)
+			}
 		}
 	}
+	wheel := t.remove(at, seat, nick)
 	t.emit(d)
 	for _, w := range wheel {
 		t.emit(w)
 	}
+}
+
+// remove takes one seat from each of the trains, last first, and returns who drives them now.
+func (t *turn) remove(at []int, seat func(Train) int, nick string) (wheel []Wheel) {
+	for _, i := range slices.Backward(at) {
+		tr := &t.Queue.Trains[i]
+		j := seat(*tr)
+		tr.Riders = slices.Delete(tr.Riders, j, j+1)
+		switch {
+		case len(tr.Riders) == 0:
+			t.drop(i)
+		case j == 0 && !tr.Up.IsZero():
+			tr.moved(t.at)
+			wheel = append(wheel, Wheel{Train: tr.ID, Driver: tr.Driver().Nick, Was: nick, Because: "the driver is out"})
+		}
+	}
+	return wheel
 }
 
 // lanePlace names a train by its place: "train 2 of web".

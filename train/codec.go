@@ -13,15 +13,15 @@ func TypeName(v any) string { return reflect.TypeOf(v).Name() }
 // DecodeEvent reads an event that was written by json.Marshal under its TypeName.
 func DecodeEvent(name string, body []byte) (Event, error) {
 	return decode[Event](name, body, []Event{
-		Join{}, Leave{}, Drive{}, Vote{}, Step{}, Confirm{}, At{}, Done{}, Abort{}, Rollback{}, Halt{}, Lift{}, Kick{}, Note{}, Ship{}, Sync{}, Log{}, Quiet{},
-		Online{}, Shown{}, Edited{}, Renamed{}, Identified{}, Handed{}, Voided{}, Parted{}, Heard{}, Configured{}, Pinned{}, Ended{}, Tick{},
+		Join{}, Leave{}, Drive{}, Vote{}, Step{}, Confirm{}, At{}, Done{}, Abort{}, Rollback{}, Halt{}, Lift{}, Kick{}, Hotfix{}, Note{}, Ship{}, Sync{}, Log{}, Quiet{},
+		Online{}, Shown{}, Edited{}, Renamed{}, Identified{}, Handed{}, Voided{}, Parted{}, Heard{}, Configured{}, Pinned{}, Ended{}, Hours{}, Tick{},
 	})
 }
 
 // DecodeEffect is DecodeEvent for effects.
 func DecodeEffect(name string, body []byte) (Effect, error) {
 	return decode[Effect](name, body, []Effect{
-		Boarded{}, Coded{}, Asked{}, AskVoid{}, Confirmed{}, Up{}, Paused{}, Passed{}, Gone{}, EveryoneReady{}, Trouble{}, Departed{}, Wheel{}, Marker{}, Over{}, Held{}, Lifted{}, Noted{}, Nudge{}, Logged{}, Hushed{}, Overruled{},
+		Boarded{}, Hotfixed{}, Closing{}, Coded{}, Asked{}, AskVoid{}, Confirmed{}, Up{}, Paused{}, Passed{}, Gone{}, EveryoneReady{}, Trouble{}, Departed{}, Wheel{}, Marker{}, Over{}, Held{}, Lifted{}, Noted{}, Nudge{}, Logged{}, Hushed{}, Overruled{},
 		Adopted{}, PutBack{}, Unread{}, Deploy{}, Stop{}, GoOn{}, FlipBack{}, Arrived{}, Landed{},
 	})
 }

@@ -38,7 +38,7 @@ func (t *turn) ask(tr *Train, todo []Stack, stage string) error {
 		return refuse("alone", "%s wants a second person's .confirm, and you ride alone: write somebody into your train by hand, or `pushtrain deploy --override` says why not", stage)
 	}
 	tr.Asks = Ask{Stage: stage, By: t.by.identity(), At: t.at, Ships: shipped(*tr), Riders: taken(*tr)}
-	tr.Since, tr.Nudge = t.at, 0
+	tr.moved(t.at)
 	t.emit(Asked{Train: tr.ID, Stage: stage, By: tr.Driver().Nick, Riders: nicks(*tr)[1:], Ships: tr.Asks.Ships})
 	return nil
 }

@@ -26,6 +26,9 @@
 //	                   free for              first in every     fixed for hand edits: its commit is pinned
 //	                   hand edits            lane it carries
 //
+// Outside of the hours ([Hours], which a [Calendar] tells) no waiting train becomes
+// head, but for a hotfix; one that has left goes on.
+//
 // A hand edit of the topic is an event too, [Edited]: a three-way merge between
 // what the person had before them, what they wrote, and the queue (edit.go).
 package train

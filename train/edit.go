@@ -21,12 +21,14 @@ func (t *turn) edited(e Edited) error {
 		m.bases = append(m.bases, t.read(text, e.Known))
 	}
 	m.base = t.closest(m.bases, want)
+	m.hours()
 	t.see(e.Text, t.by.Nick)
 	if !m.clear && len(want.Trains) == 0 {
-		if len(t.Queue.Trains) > 0 { // nothing in it is a train: the texts are taken, the queue stays
+		if _, only := cutOffHours(want.Banner); len(t.Queue.Trains) > 0 && !(only && len(m.whys) > 0) { // nothing in it is a train: the texts are taken, the queue stays
 			t.emit(Unread{By: t.by.Nick, Texts: []string{strings.TrimSpace(printable(e.Text))}, Kept: true})
 		}
 		m.texts()
+		m.tellWhy()
 		return nil
 	}
 	before, old := everybody(t.Queue), t.Queue.Trains
@@ -38,9 +40,7 @@ func (t *turn) edited(e Edited) error {
 	t.renumber()
 	t.handAdded()
 	t.tellAdded(old)
-	if len(m.whys) > 0 {
-		t.emit(PutBack{By: t.by.Nick, Whys: m.whys})
-	}
+	m.tellWhy()
 	after := everybody(t.Queue)
 	t.emit(Adopted{By: t.by.Nick, Added: t.without(after, before), Removed: t.without(before, after)})
 	return nil
@@ -84,6 +84,12 @@ type merge struct {
 func (m *merge) why(text string) {
 	if !slices.Contains(m.whys, text) {
 		m.whys = append(m.whys, text)
+	}
+}
+
+func (m *merge) tellWhy() {
+	if len(m.whys) > 0 {
+		m.emit(PutBack{By: m.turn.by.Nick, Whys: m.whys})
 	}
 }
 
@@ -335,6 +341,29 @@ func (m *merge) started(out, old []Train) []Train {
 	return out
 }
 
+// hours takes the word of the hours out of the merge, and says so to who has set or removed it.
+func (m *merge) hours() {
+	if m.Rules.Hours == "" {
+		return // it is a text like others
+	}
+	had := 0
+	for _, b := range m.bases {
+		if _, found := cutOffHours(b.Banner); found {
+			had++
+		}
+	}
+	has := false
+	m.base.Banner, _ = cutOffHours(m.base.Banner)
+	m.want.Banner, has = cutOffHours(m.want.Banner)
+	switch {
+	case m.clear:
+	case m.Hours.Closed && !has && had == len(m.bases):
+		m.why(m.Shut() + "; the banner goes then")
+	case !m.Hours.Closed && has && had == 0:
+		m.why(offHours + " comes and goes with the hours: .hold stops the line")
+	}
+}
+
 // texts takes over what the person wrote around the trains, and the holds.
 func (m *merge) texts() {
 	q := &m.Queue
@@ -438,9 +467,9 @@ func saysClear(text string, q Queue) bool {
 	if len(q.Trains)+len(q.Rest) > 0 {
 		return false
 	}
-	head, _, _ := strings.Cut(text, "!!")
-	for _, segment := range strings.Split(head, "|") {
-		if strings.EqualFold(strings.TrimSpace(segment), "clear") {
+	for _, segment := range (Notation{}).split(printable(text)) {
+		said, _, _ := strings.Cut(segment, "!!")
+		if strings.EqualFold(strings.TrimSpace(said), "clear") {
 			return true
 		}
 	}

@@ -23,6 +23,25 @@ type (
 		Place int    // how many trains of the lane stand in front; 0 = head
 		Size  int    // riders, this one counted
 		Held  string // why the line is held, of a head; "" = it is not
+		Shut  bool   `json:",omitempty"` // the train waits for the hours
+	}
+	// Hotfixed answers Hotfix.
+	Hotfixed struct {
+		Nick   string
+		Stack  string
+		Train  int
+		Place  int // as Boarded's
+		Known  string
+		As     string // that is who they are: "account alice"
+		Why    string
+		Behind string   `json:",omitempty"` // who heads its lanes, when that is another train
+		Held   string   `json:",omitempty"` // as Boarded's
+		Passed []string `json:",omitempty"` // riders who were up, and are not any more
+	}
+	// Closing: the hours are over. Riders were up and have to wait for the next ones.
+	Closing struct {
+		Hours  Hours
+		Riders []string `json:",omitempty"`
 	}
 	// Coded: a seat has another code, for the one who sits there alone.
 	Coded struct {
@@ -65,7 +84,7 @@ type (
 		Train int
 		On    bool
 	}
-	// Passed: a train that was up is the head no more, since somebody got in front; it will be told again.
+	// Passed: a train is up no more, since somebody got in front, or the hours are over; it will be told again.
 	Passed struct{ Train int }
 	// Gone: a train that was up is no more, and nobody has ended it: its riders left, or a hand took it away.
 	Gone struct {
@@ -122,18 +141,22 @@ type (
 	// Held and Lifted: the line, or one lane.
 	Held   struct{ Hold Hold }
 	Lifted struct {
-		Hold Hold
-		By   string
+		Hold  Hold
+		By    string
+		Freed []string `json:",omitempty"` // drivers of trains that are up and may go on
 	}
 	// Noted: the topic's message changed.
 	Noted struct{ Text, By string }
-	// Nudge reminds of a train that does not move. Step 1 = the driver, 2 = the riders, 3 = any rider may take the wheel.
+	// Nudge reminds of a train that does not move. Steps 1 and 2 are for those on whom
+	// it waits, then for the others; 3 = any rider may take the wheel.
 	Nudge struct {
 		Train  int
 		Step   int
 		Driver string
-		Riders []string
+		Riders []string // the others
 		Quiet  time.Duration
+		Votes  []string `json:",omitempty"` // of Riders, those whose vote is missing
+		Pings  []string // whom this is for: nobody who was reminded since the train moved
 	}
 	// Logged is a line for the deploy log.
 	Logged struct{ Text, By string }
@@ -176,6 +199,7 @@ type (
 		Shipment     Shipment // Commit "" = build what the branch holds now
 		Override     string
 		Host         string `json:",omitempty"` // the one host that is brought up to date; "" = the stage's hosts are shipped to
+		Hotfix       string `json:",omitempty"` // why the train went first; "" = it did not
 	}
 	// Stop aborts a stack's rollout; after its COMMIT it flips back.
 	Stop struct{ Stack, By, Why string }
@@ -221,6 +245,8 @@ func (AskVoid) effect()       {}
 func (Confirmed) effect()     {}
 func (Coded) effect()         {}
 func (Boarded) effect()       {}
+func (Hotfixed) effect()      {}
+func (Closing) effect()       {}
 func (Up) effect()            {}
 func (Paused) effect()        {}
 func (Passed) effect()        {}

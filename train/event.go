@@ -64,6 +64,11 @@ type (
 	Lift struct{ Stack string }
 	// Kick takes all seats from a person.
 	Kick struct{ Nick string }
+	// Hotfix takes a seat in a train that goes next, at any hour.
+	Hotfix struct {
+		Stack string // as for Join
+		Why   string
+	}
 	// Note sets the message at the end of the topic; "" removes it.
 	Note struct{ Text string }
 	// Ship is Step from the shell: for the lane's head train, or without a train.
@@ -131,6 +136,13 @@ type (
 		Spent        Spent   `json:",omitzero"`
 		Commits      []int64 `json:",omitempty"` // of a push that is DONE: when what it brought was committed, in Unix seconds, newest first; none = not known
 	}
+	// Hours says whether trains depart now. The zero Hours: they do, at any time.
+	Hours struct {
+		Closed bool
+		Until  time.Time `json:",omitzero"`  // when that changes; zero = as far as is known it does not
+		Zone   string    `json:",omitempty"` // what the time zone of Until is called then
+		Why    string    `json:",omitempty"` // of a holiday: its name
+	}
 	// Tick lets time pass: reminders are due.
 	Tick struct{}
 )
@@ -167,6 +179,7 @@ func (Rollback) event()   {}
 func (Halt) event()       {}
 func (Lift) event()       {}
 func (Kick) event()       {}
+func (Hotfix) event()     {}
 func (Note) event()       {}
 func (Ship) event()       {}
 func (Sync) event()       {}
@@ -184,4 +197,5 @@ func (Heard) event()      {}
 func (Configured) event() {}
 func (Pinned) event()     {}
 func (Ended) event()      {}
+func (Hours) event()      {}
 func (Tick) event()       {}

@@ -16,7 +16,8 @@ import (
 // first rider of each train was told is compared with what came, so a channel whose
 // cycles hang together, or have just become longer, gets the wider range that it needs.
 //
-// It knows nothing of closing time, and a held line waits for longer than it says.
+// It knows nothing of closing time: then no wait is told, and those told before are
+// not looked at again. A held line waits for longer than it says.
 type history struct {
 	Cycles []took // oldest first
 	Low    float64
@@ -166,7 +167,7 @@ func shuffled(random *uint64) []int {
 
 // promise notes what the first rider of a train is told.
 func (t *Tally) promise(at time.Time, e Boarded) {
-	if e.Place == 0 || e.Size > 1 {
+	if e.Place == 0 || e.Size > 1 || e.Shut {
 		return
 	}
 	w, ok := t.Forecast(at, e.Stack, e.Place)

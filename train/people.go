@@ -285,7 +285,7 @@ func (s State) idles(tr Train, by Who, at time.Time) bool {
 func (t *turn) take(tr *Train, j int, because string) {
 	was, r := tr.Driver().Nick, tr.Riders[j]
 	tr.Riders = slices.Insert(slices.Delete(tr.Riders, j, j+1), 0, r)
-	tr.Since, tr.Nudge = t.at, 0
+	tr.moved(t.at)
 	t.emit(Wheel{Train: tr.ID, Driver: r.Nick, Was: was, Because: because})
 }
 
@@ -332,7 +332,8 @@ func (t *turn) nudgeAt(i int) time.Time {
 	return tr.Since.Add(t.idle() / 3)
 }
 
-// tick reminds the driver after a third of the idle time, the riders after two, and offers the wheel after three.
+// tick reminds those on whom a train waits after a third of the idle time, the others
+// after two, and offers the wheel after three. Nobody is reminded twice before it has moved.
 func (t *turn) tick() {
 	for i := range t.Queue.Trains {
 		if at := t.nudgeAt(i); at.IsZero() || t.at.Before(at) {
@@ -341,8 +342,27 @@ func (t *turn) tick() {
 		tr := &t.Queue.Trains[i]
 		tr.Nudge++
 		tr.Asked = t.at
-		t.emit(Nudge{Train: tr.ID, Step: tr.Nudge, Driver: tr.Driver().Nick, Riders: nicks(*tr)[1:], Quiet: t.at.Sub(tr.Since)})
+		n := Nudge{Train: tr.ID, Step: tr.Nudge, Driver: tr.Driver().Nick, Riders: nicks(*tr)[1:], Quiet: t.at.Sub(tr.Since), Votes: t.missing(*tr)}
+		whom := [][]string{{n.Driver}, n.Riders, nil}
+		if len(n.Votes) > 0 {
+			whom = [][]string{n.Votes, {n.Driver}, nil}
+		}
+		n.Pings = t.without(whom[tr.Nudge-1], tr.Pings)
+		tr.Pings = append(tr.Pings, n.Pings...)
+		t.emit(n)
 	}
+}
+
+// missing are the riders whose vote tr waits for: where it has come to a stage, and
+// the next step needs all of them.
+func (s State) missing(tr Train) []string {
+	var out []string
+	for _, r := range tr.Riders[1:] {
+		if r.Mark == None && tr.Stage != "" && s.Next(tr) != "" {
+			out = append(out, r.Nick)
+		}
+	}
+	return out
 }
 
 // Sits reports whether a seat is that of the one who is called as by is now: then

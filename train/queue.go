@@ -37,8 +37,10 @@ type Train struct {
 	ID    int        // not shown; unique for the life of the journal, 0 = not given yet
 	Up    time.Time  `json:",omitzero"`  // not shown; when its riders were told "You're up"; zero = not yet
 	Since time.Time  `json:",omitzero"`  // not shown; when it last moved: Up, a word of its driver, the end of a rollout or of a hold
-	Nudge int        `json:",omitempty"` // not shown; reminders since then: 1 = the driver's, 2 = the riders', 3 = the wheel was offered
+	Nudge int        `json:",omitempty"` // not shown; reminders since then, 3 = the wheel was offered
 	Asked time.Time  `json:",omitzero"`  // not shown; when the last of them was given
+	Pings []string   `json:",omitempty"` // not shown; who was reminded since it moved
+	Haste Haste      `json:",omitzero"`  // not shown; of a hotfix: why it goes first
 	Ready bool       `json:",omitempty"` // not shown; "everyone is ready" was said for these marks
 	Ships []Shipment `json:",omitempty"` // not shown; one a stack once it has started
 	Asks  Ask        `json:",omitzero"`  // not shown; what waits for a second person

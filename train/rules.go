@@ -13,6 +13,7 @@ type Rules struct {
 	Cap      int           // riders a train takes by command; 0 = 8
 	Idle     time.Duration // a driver silent for longer may be replaced; 0 = 15 min
 	Identity string        // "auto", "account", "hostmask" or "nick"; "" = auto
+	Hours    string        `json:",omitempty"` // when trains depart, as configured; "" = at any time. Hours tells when that is
 	Code     bool          `json:",omitempty"` // without accounts, rollouts and the wheel need a one-time code
 }
 

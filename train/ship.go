@@ -27,10 +27,14 @@ func (t *turn) shipByShell(e Ship) error {
 		t.emit(GoOn{Stack: st.Name, By: t.by.Nick})
 		return nil
 	}
+	i := t.HeadOf(st.Name)
+	if e.Override == "" && t.Hours.Closed && (i < 0 || t.shut(t.Queue.Trains[i])) {
+		return refuse("off-hours", "%s; --override \"why\" goes ahead", t.Shut())
+	}
 	if e.Override == "" && t.wantsOther([]Stack{st}, e.Stage) {
 		return refuse("alone", "%s of %s wants two people of a train, who say .%[1]s and .confirm in the channel; --override \"why\" goes ahead", e.Stage, st.Name)
 	}
-	if i := t.HeadOf(st.Name); i >= 0 {
+	if i >= 0 {
 		tr := t.Queue.Trains[i]
 		if e.Override == "" && !t.Casemap.Same(tr.Driver().Nick, t.by.Nick) {
 			return refuse("not your turn", "%s drives the head train of %s (%s): not your turn; --override \"why\" goes ahead", tr.Driver().Nick, st.Name, joinNicks(tr))
@@ -186,7 +190,7 @@ func (t *turn) arrive(tr *Train, run Run, e Ended) {
 	}
 	stage := tr.Runs
 	tr.Runs = ""
-	tr.Since, tr.Nudge = t.at, 0
+	tr.moved(t.at)
 	if stage == "" || run.Back || e.Outcome != OutDone {
 		return
 	}

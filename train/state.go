@@ -22,6 +22,8 @@ type State struct {
 	Live     []Live        // what is live, one a stage of a stack
 	Busy     []Run         // rollouts under way, at most one a stack; a STUCK one stays
 	Undo     []PendingUndo // rollbacks that wait for an abort, at most one a stack
+	Hours    Hours         `json:",omitzero"`
+	Turned   time.Time     `json:",omitzero"` // when Hours last opened or closed the line
 	Quiet    []string      // folded nicks of those who asked not to be pinged
 }
 
@@ -73,6 +75,7 @@ func (s State) clone() State {
 	for i := range s.Queue.Trains {
 		t := &s.Queue.Trains[i]
 		t.Before = slices.Clone(t.Before)
+		t.Pings = slices.Clone(t.Pings)
 		t.Riders = slices.Clone(t.Riders)
 		t.Ships = slices.Clone(t.Ships)
 		for j := range t.Ships {
@@ -95,7 +98,7 @@ func (s State) Topic() string {
 	if limit == 0 {
 		limit = 300
 	}
-	return Fit(s.Queue, limit)
+	return Fit(s.shown(), limit)
 }
 
 // Channel is the text that the channel shows, so far as the bot has seen; "" = none.
@@ -161,8 +164,13 @@ func (t Train) Started() bool { return len(t.Ships) > 0 }
 // Left reports whether t has left the platform: it has started, or a person says so with its marker.
 func (t Train) Left() bool { return t.Started() || t.Stage != "" }
 
-// Held says why t may not take its next step, "" when no hold is in its way.
-func (s State) Held(t Train) string { return (&turn{State: s}).heldFor(t) }
+// Held says why t may not take its next step, "" when neither a hold nor the hours are in its way.
+func (s State) Held(t Train) string {
+	if s.shut(t) {
+		return s.Shut()
+	}
+	return (&turn{State: s}).heldFor(t)
+}
 
 // Next is the stage that t can go to now: the first that comes next for each of its
 // stacks that has yet to pass it; "" = all have passed all.

@@ -39,6 +39,7 @@ type Stats struct {
 	Lead    Quantiles     `json:"lead"`
 	Restore Quantiles     `json:"restored"`
 	Tried   Rollouts      `json:"rollouts"`
+	Hotfix  int           `json:"hotfixes"`
 	Stages  []StageStats  `json:"stages"`    // in the order of their names
 	Drivers []Driver      `json:"drivers"`   // most pushes first
 	Lanes   []Lane        `json:"lanes"`     // in the order of their names; none when asked for a nick
@@ -202,6 +203,11 @@ func (a *adding) day(d *Day) {
 	for _, r := range d.Rollouts {
 		if a.within(r.At) && (a.Stack == "" || a.Stack == r.Stack) && a.named(append(r.Riders, r.Driver)...) {
 			a.rollout(r)
+		}
+	}
+	for _, h := range d.Hotfixes {
+		if a.within(h.At) && (a.Stack == "" || a.Stack == h.Stack) && a.named(h.Nick) {
+			a.s.Hotfix++
 		}
 	}
 	for _, c := range d.Cycles {

@@ -226,6 +226,50 @@ func TestForecast(t *testing.T) {
 	}
 }
 
+// TestClosingTime: no wait is told outside of the hours, and one that was told before is not held to it.
+func TestClosingTime(t *testing.T) {
+	var tally Tally
+	for i := range 3 {
+		pushed(&tally, day(15+i), "web", 0, 10*time.Minute, 0, "alice")
+	}
+	tally.Add(day(20), Boarded{Stack: "web", Train: 50, Place: 1, Size: 1}, lastStage)
+	if len(tally.told) != 1 {
+		t.Fatal("nothing was told")
+	}
+	tally.Add(day(20).Add(time.Minute), Closing{Hours: Hours{Closed: true}}, lastStage)
+	tally.Add(day(20).Add(2*time.Minute), Boarded{Stack: "web", Train: 51, Place: 1, Size: 1, Shut: true}, lastStage)
+	for _, train := range []int{50, 51} {
+		tally.Add(day(21), Up{Train: train, Stacks: []string{"web"}}, lastStage)
+	}
+	if told := tally.Stats(Question{To: day(21), Days: 7}).Told; told.All != 0 {
+		t.Errorf("%+v", told)
+	}
+}
+
+// TestHotfixes: what was said counts, by stack and by who said it, also after a restart.
+func TestHotfixes(t *testing.T) {
+	var tally Tally
+	tally.Add(day(20), Hotfixed{Nick: "alice", Stack: "web", Train: 1}, lastStage)
+	tally.Add(day(21), Hotfixed{Nick: "bob", Stack: "config", Train: 2}, lastStage)
+	tally.Add(day(21), Hotfixed{Nick: "alice", Stack: "config", Train: 3}, lastStage)
+	again := saveAndRestore(t, &tally, map[int][]byte{})
+	for _, c := range []struct {
+		q    Question
+		want int
+	}{
+		{Question{Days: 7}, 3}, {Question{Days: 1}, 2}, {Question{Days: 7, Stack: "web"}, 1}, {Question{Days: 7, Nick: "ALICE"}, 2},
+		{Question{Days: 1, Nick: "alice", Stack: "web"}, 0},
+	} {
+		c.q.To = day(21).Add(time.Hour)
+		if got := again.Stats(c.q); got.Hotfix != c.want {
+			t.Errorf("%+v: %d hotfixes, want %d", c.q, got.Hotfix, c.want)
+		}
+	}
+	if s := again.Stats(Question{To: day(21).Add(time.Hour), Days: 7, Open: time.Hour, Cap: 8}); s.Capacity().Demand != 1+2 {
+		t.Errorf("hotfixes take seats: %v were asked for", s.Capacity().Demand)
+	}
+}
+
 // TestRidersTwice: who joins a train that is up has waited once, for no time.
 func TestRidersTwice(t *testing.T) {
 	var tally Tally

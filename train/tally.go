@@ -32,7 +32,8 @@ import (
 //     away. One that is STUCK counts when people have decided. Rollbacks and syncs do not count;
 //   - capacity is open hours × 60 / the median cycle in minutes × the cap, for each lane:
 //     the talk's "15 min a deploy gives 32 deploys in 8 hours", times the riders;
-//   - demand is how many seats are taken a day, over days on which any was.
+//   - demand is how many seats are taken a day, over days on which any was;
+//   - a hotfix is a .hotfix that was said, whatever came of it.
 //
 // Trains and waits are counted when the train has ended.
 type Tally struct {
@@ -55,10 +56,17 @@ type Day struct {
 	Cycles   []Cycle
 	Rollouts []Tried
 	Joined   map[string][]int // seats taken, by stack and hour of the day, UTC; stack "" = by hands
+	Hotfixes []Hurry          `json:",omitempty"`
 	Told     int              // forecasts that came out
 	Kept     int              // of those, how many lay in their range
 
 	saved bool
+}
+
+// Hurry is a .hotfix that was said.
+type Hurry struct {
+	At          time.Time
+	Stack, Nick string
 }
 
 // Cycle is a train that was up and has ended.
@@ -102,7 +110,7 @@ func (r Tried) push() bool { return r.Last && !r.Back && r.Outcome == OutDone }
 // Counts reports whether the tally reads effects of that TypeName: others need not be decoded.
 func Counts(name string) bool {
 	switch name {
-	case "Boarded", "Adopted", "Up", "EveryoneReady", "Trouble", "Marker", "Paused", "Deploy", "FlipBack", "Landed", "Arrived", "Over", "Passed", "Gone":
+	case "Boarded", "Adopted", "Up", "EveryoneReady", "Trouble", "Marker", "Paused", "Deploy", "FlipBack", "Landed", "Arrived", "Over", "Passed", "Gone", "Hotfixed", "Closing":
 		return true
 	}
 	return false
@@ -156,6 +164,12 @@ func (t *Tally) Add(at time.Time, e Effect, last func(stack, stage string) bool)
 		delete(t.open, e.Train)
 	case Gone:
 		t.ended(at, e.Train, false)
+	case Hotfixed:
+		t.joined(at, e.Stack, 1)
+		d := t.day(at)
+		d.Hotfixes = append(d.Hotfixes, Hurry{At: at, Stack: e.Stack, Nick: e.Nick})
+	case Closing:
+		clear(t.told) // what is told of waits knows of no closing time
 	}
 }
 

@@ -16,7 +16,7 @@ func (t *turn) pick(stack, role string, has func(Train) bool) (int, error) {
 	}
 	var at []int
 	for i, tr := range t.Queue.Trains {
-		if (tr.Started() || t.IsHead(i)) && (stack == "" || slices.Contains(t.Stacks(tr), stack)) && has(tr) {
+		if (tr.Started() || t.IsHead(i) && !tr.Up.IsZero()) && (stack == "" || slices.Contains(t.Stacks(tr), stack)) && has(tr) {
 			at = append(at, i)
 		}
 	}
@@ -39,6 +39,9 @@ func (t *turn) notUp(stack, role string) error {
 		if t.seat(tr, t.by) < 0 {
 			continue
 		}
+		if t.shut(tr) {
+			return t.offHours()
+		}
 		if t.Place(i) > 0 && !tr.Started() {
 			return refuse("not up", "you ride in %s, behind %s: wait for \"You're up\"", t.lanePlace(i), t.front(tr))
 		}
@@ -49,6 +52,9 @@ func (t *turn) notUp(stack, role string) error {
 	}
 	if err := t.stranger(); err != nil {
 		return err
+	}
+	if t.Hours.Closed {
+		return t.offHours()
 	}
 	return refuse("not in the queue", "you %s no train: .join takes a seat", role)
 }
@@ -90,12 +96,16 @@ func (t *turn) vote(e Vote) error {
 	tr := &t.Queue.Trains[i]
 	j := t.seat(*tr, t.by)
 	r := &tr.Riders[j]
+	waited := len(t.missing(*tr)) > 0
 	if e.Mark == Uhoh && r.Mark != Uhoh {
 		t.emit(Trouble{Nick: r.Nick, Train: tr.ID, Driver: tr.Driver().Nick})
 	}
 	r.Mark = e.Mark
 	if j == 0 {
 		tr.Since, tr.Nudge = t.at, 0
+	}
+	if waited && len(t.missing(*tr)) == 0 {
+		tr.moved(t.at) // from now on it waits for the driver
 	}
 	return nil
 }
@@ -136,6 +146,9 @@ func (t *turn) depart(i int, stage, by, override string, confirmed bool) error {
 		return err
 	}
 	if override == "" {
+		if t.shut(*tr) {
+			return t.offHours()
+		}
 		if err := t.gates(*tr, stage, todo); err != nil {
 			return err
 		}
@@ -143,9 +156,12 @@ func (t *turn) depart(i int, stage, by, override string, confirmed bool) error {
 			return t.ask(tr, todo, stage)
 		}
 	}
+	if tr.Up.IsZero() { // outside of the hours, by an override
+		t.rise(tr)
+	}
 	tr.Asks = Ask{}
 	tr.Runs = stage
-	tr.Since, tr.Nudge = t.at, 0
+	tr.moved(t.at)
 	for _, st := range todo {
 		if run := t.run(st.Name); run != nil { // STUCK, or free would have refused
 			run.Stuck = false
@@ -159,7 +175,7 @@ func (t *turn) depart(i int, stage, by, override string, confirmed bool) error {
 		if st.Stages[0].Name == stage { // the first stage ships what the branch holds now, the later ones what it proved
 			ships = Shipment{Stack: st.Name}
 		}
-		t.launch(Deploy{Train: tr.ID, Stack: st.Name, Stage: stage, By: by, Shipment: ships, Override: override})
+		t.launch(Deploy{Train: tr.ID, Stack: st.Name, Stage: stage, By: by, Shipment: ships, Override: override, Hotfix: tr.Haste.Why})
 	}
 	return nil
 }
@@ -296,7 +312,7 @@ func (t *turn) mark(e At) error {
 	}
 	tr.Stage = stage
 	clearMarks(tr)
-	tr.Since, tr.Nudge = t.at, 0
+	tr.moved(t.at)
 	t.emit(Marker{Train: tr.ID, Stage: stage, By: t.by.Nick, For: t.standsIn(*tr, ".at"), Proves: external})
 	return nil
 }

@@ -51,8 +51,8 @@ type Topic struct {
 }
 
 // Said is a line that a person spoke in the channel, or to the bot alone.
-// Notices, CTCP (actions too), replayed history, other channels and the bot's own
-// lines are never Said.
+// Notices, CTCP (actions too), replayed history, other channels, other bots' lines
+// and the bot's own are never Said.
 type Said struct {
 	From    Who
 	Private bool

@@ -188,6 +188,8 @@ func TestNeverSaid(t *testing.T) {
 		":a!a@h PRIVMSG #other :elsewhere",
 		":a!a@h PRIVMSG @#push :to operators",
 		":bot!b@h PRIVMSG #push :my own",
+		"@bot :a!a@h PRIVMSG #push :a bot",
+		"@inspircd.org/bot;account=a :a!a@h PRIVMSG #push :a bot",
 		"@account=mallory :a!a@h NOTICE bot :private",
 	} {
 		server.Inject("bot", line)

@@ -41,6 +41,9 @@ func (s *session) handle(e girc.Event) error {
 		if s.phase == greeting {
 			s.enter(outside)
 			s.joinAt = s.heard
+			if s.server.botMode != "" {
+				return s.wire.send("MODE " + s.own.Nick + " +" + s.server.botMode)
+			}
 		}
 		return nil
 	}
@@ -139,7 +142,7 @@ func (s *session) said(e girc.Event, own bool) {
 	switch {
 	case own, len(e.Params) < 2, !private && !s.here(e.Params[0]), strings.HasPrefix(text, "\x01"):
 		return
-	case replayed(e), !at.IsZero() && at.Before(s.joinedAt):
+	case replayed(e), byBot(e), !at.IsZero() && at.Before(s.joinedAt):
 		return
 	}
 	s.post(Said{From: s.who(e), Private: private, Text: text})
@@ -149,6 +152,13 @@ func (s *session) said(e girc.Event, own bool) {
 func replayed(e girc.Event) bool {
 	_, batched := e.Tags.Get("batch")
 	return batched
+}
+
+// byBot reports whether the server says that a bot speaks: two that answer each other never end.
+func byBot(e girc.Event) bool {
+	_, bot := e.Tags.Get("bot")
+	_, inspircd := e.Tags.Get("inspircd.org/bot")
+	return bot || inspircd
 }
 
 // serverTime returns when the server says that e happened; the zero time when it

@@ -13,6 +13,7 @@ type isupport struct {
 	topicLen int
 	nickLen  int
 	whox     bool
+	botMode  string // the user mode of bots; "" = there is none
 	ranks    string // mode letters of member ranks, highest first
 	signs    string // their marks before nicks, in the same order
 	listed   string // channel modes that always take a parameter
@@ -32,6 +33,10 @@ func (is *isupport) read(token string) {
 		is.topicLen, _ = strconv.Atoi(value) // not a number: unknown
 	case "NICKLEN":
 		is.nickLen, _ = strconv.Atoi(value)
+	case "BOT":
+		if len(value) == 1 {
+			is.botMode = value
+		}
 	case "WHOX":
 		is.whox = true
 	case "PREFIX":

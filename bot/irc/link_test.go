@@ -268,11 +268,23 @@ func TestPenalties(t *testing.T) {
 	}
 }
 
-// TestTopicsOnANetwork: servers of a network refuse the second topic in a second.
-func TestTopicsOnANetwork(t *testing.T) {
+// TestNetwork: servers of a network refuse the second topic in a second. They know bots:
+// the bot is marked as one, and hears no other.
+func TestNetwork(t *testing.T) {
 	n := irctest.Inspircd(t, irctest.NetworkOptions{})
 	r := open(t, n.Addr(0))
 	next[Online](r, nil)
+	alice := irctest.Dial(t, n.Addr(0), "alice")
+	alice.Join("#push")
+	alice.Send("WHOIS bot")
+	alice.Expect(` 335 alice bot `)
+	alice.Send("MODE alice +B")
+	alice.Say("#push", "by a bot")
+	alice.Send("MODE alice -B")
+	alice.Say("#push", "by a person")
+	if e := next[Said](r, nil); e.Text != "by a person" {
+		t.Errorf("said: %+v", e)
+	}
 	for i := range 6 {
 		text := fmt.Sprintf("topic %d", i)
 		r.link.SetTopic(text)

@@ -84,6 +84,25 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// TestHours: the page says that it is outside of them, and why a train goes all the same.
+func TestHours(t *testing.T) {
+	now := time.Now()
+	src := newShown(t, busy(now))
+	src.set(func(v *bot.View) {
+		v.Hours, v.Shut, v.Banner = "outside of the hours: trains depart again Mon 09:00 CET", true, "code slush"
+		v.Trains[0].Hotfix = &bot.ViewHotfix{Why: "payments are down", By: "kseever", As: "account", Since: now.Add(-3 * time.Minute)}
+	})
+	s := New(pageConfig(), src)
+	for _, want := range []string{" outside of the hours: trains depart again Mon 09:00 CET ", " hotfix by kseever for 3 min : payments are down "} {
+		if got := words(get(s, "/")); !strings.Contains(got, want) {
+			t.Errorf("the page has no %q:\n%s", want, got)
+		}
+	}
+	if got := get(s, "/index.json").Body.String(); !strings.Contains(got, `"shut": true`) || !strings.Contains(got, `"why": "payments are down"`) {
+		t.Errorf("index.json: %s", got)
+	}
+}
+
 // TestJSON: each page has the same beside it for programs.
 func TestJSON(t *testing.T) {
 	s, _ := site(t)
@@ -163,6 +182,7 @@ func TestHostile(t *testing.T) {
 	src := newShown(t, busy(now))
 	src.say(t, 119, "2026-11-25T14:31:58Z "+evil+"\n"+evil+"\n2026-11-25T14:31:58Z web1: STDERR: "+evil+"\n")
 	src.set(func(v *bot.View) {
+		v.Hours, v.Trains[2].Hotfix = evil, &bot.ViewHotfix{Why: evil, By: evil, As: evil}
 		v.Topic, v.Banner, v.Message, v.Seat, v.Channel, v.Version = evil, evil, evil, evil, "#"+evil, evil
 		v.Holds = []bot.ViewHold{{Stack: evil, By: evil, Why: evil}}
 		v.Trains[1].Riders[0] = bot.ViewRider{Nick: evil, Stack: evil, Words: []string{evil}}

@@ -53,6 +53,16 @@ type TrainConfig struct {
 	Cap  int           `yaml:"cap"`  // riders of one train
 	Idle time.Duration `yaml:"idle"` // a driver silent for longer may be replaced
 	Open time.Duration `yaml:"open"` // how long a day pushes are made, for the stats
+
+	Hours    string          `yaml:"hours"`     // when trains depart, see train.ParseWindows; "" = at any time
+	TimeZone string          `yaml:"time_zone"` // of Hours and Holidays
+	Holidays []HolidayConfig `yaml:"holidays"`
+}
+
+// HolidayConfig is a day on which no train departs. In the file it may be its date alone.
+type HolidayConfig struct {
+	Date string `yaml:"date"` // such as 2026-12-25
+	Name string `yaml:"name"` // "" = it has none
 }
 
 // PersonConfig tells whose commits are whose, where names and addresses do not.
@@ -189,7 +199,7 @@ type WebhookConfig struct {
 func defaultConfig() Config {
 	return Config{
 		IRC:      IRCConfig{TLS: true, Nick: "pushbot", Prefix: ".", Identity: "auto"},
-		Train:    TrainConfig{Cap: 8, Idle: 15 * time.Minute, Open: 8 * time.Hour},
+		Train:    TrainConfig{Cap: 8, Idle: 15 * time.Minute, Open: 8 * time.Hour, TimeZone: "UTC"},
 		SSH:      SSHConfig{Parallel: 8, Stall: 30 * time.Second, Retries: 2},
 		Web:      WebConfig{Listen: "127.0.0.1:8080"},
 		Audit:    6 * time.Hour,

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pushtrain/train"
 )
 
 // reserved are the words of the notation and of the channel's commands, of the bot
@@ -19,7 +21,7 @@ import (
 var reserved = strings.Fields(`
 	join leave nevermind nm olvidate unir con antes ultimo with before last askme pop drive
 	good in go great si bueno listo uhoh bad notgood fml at done finito abort rollback
-	confirm hold unhold kick message topic queue status eta stats log quiet help version clear`)
+	confirm hold unhold kick hotfix message topic queue status eta stats log quiet help version clear`)
 
 // check notes what is wrong in a Config that was read, beyond its types.
 func check(d *decoder, c *Config) {
@@ -33,6 +35,7 @@ func check(d *decoder, c *Config) {
 	if o := c.Train.Open; (o <= 0 || o > 24*time.Hour) && d.ok("train.open") {
 		d.problem("train.open", "must be more than 0s and at most 24h")
 	}
+	checkHours(d, c.Train)
 	if c.SSH.Parallel < 1 && d.ok("ssh.parallel") {
 		d.problem("ssh.parallel", "must be at least 1")
 	}
@@ -54,6 +57,32 @@ func check(d *decoder, c *Config) {
 	}
 	if !filepath.IsAbs(c.StateDir) && d.ok("state_dir") {
 		d.problem("state_dir", "%q must begin with /", c.StateDir)
+	}
+}
+
+// checkHours notes what is wrong with when trains depart.
+func checkHours(d *decoder, c TrainConfig) {
+	if c.Hours != "" && d.ok("train.hours") {
+		if _, err := train.ParseWindows(c.Hours); err != nil {
+			d.problem("train.hours", "%v", err)
+		}
+	}
+	if _, err := time.LoadLocation(c.TimeZone); (err != nil || c.TimeZone == "Local" || c.TimeZone == "") && d.ok("train.time_zone") {
+		d.problem("train.time_zone", "%q is no time zone: write a name such as Europe/Berlin", c.TimeZone)
+	}
+	for i, h := range c.Holidays {
+		key := fmt.Sprintf("train.holidays[%d]", i)
+		at := key
+		if d.at[key+".date"] != nil {
+			at += ".date"
+		}
+		switch _, err := time.Parse(time.DateOnly, h.Date); {
+		case !d.ok(at):
+		case err != nil:
+			d.problem(at, "%q is no date: write one such as 2026-12-25", h.Date)
+		case slices.ContainsFunc(c.Holidays[:i], func(o HolidayConfig) bool { return o.Date == h.Date }):
+			d.problem(at, "%s is listed twice", h.Date)
+		}
 	}
 }
 

@@ -142,9 +142,12 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, key string) {
 	}
 	switch v.Kind() {
 	case reflect.Struct:
-		if v.Type() == reflect.TypeFor[HostConfig]() && n.Kind == yaml.ScalarNode {
-			d.scalar(n, v.FieldByName("Name"), key)
-			return
+		switch v.Addr().Interface().(type) {
+		case *HostConfig, *HolidayConfig:
+			if n.Kind == yaml.ScalarNode {
+				d.scalar(n, v.Field(0), key)
+				return
+			}
 		}
 		d.fields(n, v, key)
 	case reflect.Slice:
@@ -244,7 +247,7 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, key string) {
 		}
 		v.SetInt(int64(i))
 	default:
-		if n.ShortTag() != "!!str" {
+		if tag := n.ShortTag(); tag != "!!str" && tag != "!!timestamp" {
 			fail(fmt.Sprintf("%s must be quoted to be text: %q", n.Value, n.Value))
 			return
 		}

@@ -52,6 +52,7 @@ func TestExampleIsTheReference(t *testing.T) {
 	want := defaultConfig()
 	want.IRC.Server, want.IRC.Channel = c.IRC.Server, c.IRC.Channel
 	want.IRC.SASL, want.IRC.Ops, want.Stacks, want.People, want.Web.Users, want.Tell.Webhooks = c.IRC.SASL, c.IRC.Ops, c.Stacks, c.People, c.Web.Users, c.Tell.Webhooks
+	want.Train.Holidays = c.Train.Holidays
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("the example differs from the defaults:\n got %+v\nwant %+v", c, want)
 	}

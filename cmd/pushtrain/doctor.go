@@ -101,6 +101,9 @@ func examine(ctx context.Context, o *options, cfg Config, audit bool) []finding 
 	if file := cfg.Web.Auth.PasswordFile; file != "" {
 		found = append(found, checkLogin(file))
 	}
+	if hoursOf(cfg.Train) != "" {
+		found = append(found, checkNow(cfg.Train, time.Now()))
+	}
 	var parts sync.WaitGroup
 	var state, chat, hosts []finding
 	parts.Go(func() {
@@ -132,6 +135,23 @@ func checkTools(cfg Config) []finding {
 		found = append(found, finding{fine, "tools", path, ""})
 	}
 	return found
+}
+
+// checkNow says whether trains depart, and that a list of holidays has run out.
+func checkNow(c TrainConfig, now time.Time) finding {
+	h := calendarOf(c).At(now)
+	text := "trains depart"
+	switch {
+	case h.Closed:
+		text = "no train departs; the next ones do " + h.Says(now)
+	case !h.Until.IsZero():
+		text = "trains depart until " + h.Says(now)
+	}
+	over := !slices.ContainsFunc(c.Holidays, func(o HolidayConfig) bool { return o.Date >= now.UTC().Format(time.DateOnly) })
+	if len(c.Holidays) > 0 && over {
+		return finding{warn, "train.hours", text + "; all holidays are over", "list those to come in train.holidays"}
+	}
+	return finding{fine, "train.hours", text, ""}
 }
 
 // checkLogin reads the passwords of the page as the page will.

@@ -176,3 +176,28 @@ func TestDoctorReadsThePasswords(t *testing.T) {
 		t.Errorf("nobody yet: %+v", f)
 	}
 }
+
+// TestDoctorHours: whether trains depart now, by the configuration, and whether its holidays have run out.
+func TestDoctorHours(t *testing.T) {
+	hours := func(more string) TrainConfig {
+		return mustConfig(t, fmt.Sprintf("irc: {server: \"localhost:6667\", tls: false, channel: \"#push\"}\ntrain: {%s}\nstacks: [{name: web, root: /srv/web, source: {repo: /srv/git}, stages: [{name: prod, hosts: [a]}]}]\n", more)).Train
+	}
+	friday := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		conf string
+		at   time.Time
+		want string
+	}{
+		{`hours: "mon-thu 09:00-18:00, fri 09:00-16:00"`, friday, "ok    train.hours: trains depart until Fri 16:00 UTC"},
+		{`hours: "mon-thu 09:00-18:00, fri 09:00-16:00", time_zone: Asia/Tokyo`, friday, "ok    train.hours: no train departs; the next ones do Mon 09:00 JST"},
+		{`holidays: [{date: 2026-11-27, name: Black Friday}], time_zone: America/New_York`, friday, "ok    train.hours: no train departs; the next ones do Sat 00:00 EST"},
+		{`holidays: [2025-12-25], hours: "mon-sun 00:00-24:00"`, friday, "warn  train.hours: trains depart; all holidays are over; list those to come in train.holidays"},
+	} {
+		if got := checkNow(hours(c.conf), c.at).String(); got != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", c.conf, got, c.want)
+		}
+	}
+	if got := hoursOf(hours("")); got != "" {
+		t.Errorf("without hours: %q", got)
+	}
+}

@@ -199,6 +199,8 @@ var unasked = map[string]string{
 	"deed/Ended":     "the bot itself is told, and answers with record/train.Ended",
 
 	"record/train.Confirm": "starts a rollout as record/train.Step does",
+	"record/train.Hotfix":  "takes a seat, and does nothing else, as record/train.Join does",
+	"record/train.Hours":   "says who may start, and starts nothing, as record/train.Halt does",
 	"record/train.Voided":  "hands out a code, and does nothing else, as record/train.Join does",
 }
 

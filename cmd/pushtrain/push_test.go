@@ -63,7 +63,7 @@ func TestQueueToProduction(t *testing.T) {
 	topic(alice, "alice")
 	bob.Say("#push", ".join with alice")
 	topic(alice, "alice + bob")
-	alice.Expect(`alice, bob: You're up`)
+	alice.Expect(":a\u200blice, bob: You're up")
 	carol.Say("#push", ".join c")
 	topic(alice, "alice + bob | carol (config)")
 

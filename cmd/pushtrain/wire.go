@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
+	_ "time/tzdata" // a machine may have none
 
 	"github.com/rs/zerolog"
 
@@ -40,7 +42,7 @@ func (o *options) load() (Config, error) {
 
 // rulesOf is what the trains need to know of a configuration.
 func rulesOf(cfg Config) train.Rules {
-	r := train.Rules{Cap: cfg.Train.Cap, Idle: cfg.Train.Idle, Identity: cfg.IRC.Identity, Code: cfg.IRC.ConfirmCode}
+	r := train.Rules{Cap: cfg.Train.Cap, Idle: cfg.Train.Idle, Identity: cfg.IRC.Identity, Code: cfg.IRC.ConfirmCode, Hours: hoursOf(cfg.Train)}
 	for _, s := range cfg.Stacks {
 		st := train.Stack{Name: s.Name, Aliases: s.Aliases}
 		for _, g := range s.Stages {
@@ -51,10 +53,35 @@ func rulesOf(cfg Config) train.Rules {
 	return r
 }
 
+// hoursOf says when trains depart; "" = at any time.
+func hoursOf(c TrainConfig) string {
+	switch {
+	case c.Hours != "":
+		return c.Hours + " " + c.TimeZone
+	case len(c.Holidays) > 0:
+		return "every day but holidays, " + c.TimeZone
+	}
+	return ""
+}
+
+func calendarOf(c TrainConfig) (out train.Calendar) {
+	if c.Hours != "" {
+		out.Windows, _ = train.ParseWindows(c.Hours) // checkHours has tried
+	}
+	for _, h := range c.Holidays {
+		if out.Holidays == nil {
+			out.Holidays = map[string]string{}
+		}
+		out.Holidays[h.Date] = train.CleanMessage(h.Name)
+	}
+	out.Zone, _ = time.LoadLocation(c.TimeZone) // likewise
+	return out
+}
+
 func botConfig(cfg Config, log zerolog.Logger, ready func()) bot.Config {
 	c := bot.Config{
 		Rules: rulesOf(cfg), Fleets: map[deploy.Target]bot.Fleet{}, People: map[string]string{}, Diffs: map[string]string{}, Nick: cfg.IRC.Nick, Channel: cfg.IRC.Channel, Prefix: cfg.IRC.Prefix,
-		Ops: cfg.IRC.Ops, Dir: cfg.StateDir, Audit: cfg.Audit, Open: cfg.Train.Open, Version: buildVersion(), Ready: ready, Log: log,
+		Ops: cfg.IRC.Ops, Dir: cfg.StateDir, Audit: cfg.Audit, Open: cfg.Train.Open, Hours: calendarOf(cfg.Train), Version: buildVersion(), Ready: ready, Log: log,
 	}
 	for _, s := range cfg.Stacks {
 		if s.DiffURL != "" {

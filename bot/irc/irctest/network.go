@@ -226,7 +226,9 @@ func (n *Network) file(name string) string { return filepath.Join(n.dir, name) }
 // server is the configuration of server i: no limits that a test would meet, and no operator by chance.
 func (n *Network) server(i int, o NetworkOptions) string {
 	modules := "spanningtree services_account cap sasl ircv3 ircv3_capnotify ircv3_chghost ircv3_servertime " +
-		"samode sakick deaf hidechans servprotect globops svshold cban chghost chgident namesx" // samode and sakick: for Mode and Kick; from deaf on: what Atheme asks for
+		"samode sakick " + // for Mode and Kick
+		"botmode ircv3_ctctags " +
+		"deaf hidechans servprotect globops svshold cban chghost chgident namesx" // what Atheme asks for
 	if !o.NoTags {
 		modules += " ircv3_accounttag"
 	}
