@@ -83,7 +83,7 @@ func TestLogin(t *testing.T) {
 	}{
 		"right":              {accounts, login, ""},
 		"wrong":              {accounts, func(c *Config) { login(c); c.SASL.Password = "x" }, "SASL authentication failed"},
-		"skipped":            {ircd.Options{}, login, errNoLogin.Error()},
+		"skipped":            {ircd.Options{}, login, errNoSASL.Error()},
 		"server password":    {ircd.Options{Password: "open"}, func(c *Config) { c.Password = "open" }, ""},
 		"no server password": {ircd.Options{Password: "open"}, func(*Config) {}, "Password incorrect"},
 	} {

@@ -20,8 +20,15 @@ func (s *session) handle(e girc.Event) error {
 	s.heard = time.Now()
 	switch e.Command {
 	case "CAP":
-		s.negotiated(e)
-		return nil
+		return s.negotiated(e)
+	case "901":
+		if s.link.cfg.SASL != nil {
+			return errLoggedOut
+		}
+	case "421", "451":
+		if s.asks { // so answer servers that know no CAP
+			return s.heardOffer()
+		}
 	case "PONG":
 		for _, n := range s.window.answered(e.Last()) {
 			s.post(Delivered{Receipt: n})
