@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"pushtrain/bot/irc"
 	"pushtrain/deploy"
 	"pushtrain/train"
 )
@@ -107,7 +108,7 @@ func (b *Bot) end(a *ask, exit int, data any, lines ...string) {
 func (b *Bot) onAsk(a *ask) {
 	q := a.req
 	q.Override = train.CleanMessage(q.Override) // it is said in the channel, and shown on terminals
-	by := train.Who{Nick: q.By, User: q.By, Host: "shell"}
+	by := train.Who{Nick: q.By, User: q.By, Host: "shell", Shell: true}
 	args := words(q.Stack)
 	switch q.Do {
 	case "deploy":
@@ -133,18 +134,23 @@ func (b *Bot) onAsk(a *ask) {
 			"unhold": train.Lift{Stack: q.Stack}, "log": train.Log{Text: q.Text},
 		}[q.Do]
 		if err := b.apply(by, event); err != nil {
+			b.noteRefusal(by, q.Do, event, err)
 			b.end(a, ExitNotNow, nil, err.Error())
 			return
 		}
 		b.end(a, ExitDone, nil)
 	case "status":
-		where := "irc: not in the channel"
-		if b.online {
+		where, why, cure := "irc: not in the channel", "", ""
+		switch {
+		case b.online:
 			where = fmt.Sprintf("irc: in %s as %s", b.cfg.Channel, b.nick)
+		case b.away.Err != nil:
+			why, cure = train.Visible(b.away.Err.Error()), irc.Cure(b.away.Err)
+			where += ": " + why
 		}
 		lines := append(b.statusLines(args), where)
 		b.look(look{b.stackWord(args), q.Audit}, func(odd []string) {
-			b.end(a, ExitDone, map[string]any{"live": b.train.Live, "running": b.train.Busy, "held": b.train.Queue.Holds, "online": b.online,
+			b.end(a, ExitDone, map[string]any{"live": b.train.Live, "running": b.train.Busy, "held": b.train.Queue.Holds, "online": b.online, "away": why, "cure": cure,
 				"quarantine": b.book.Quarantine, "odd": odd}, append(lines, odd...)...)
 		})
 	case "verify":
@@ -184,9 +190,7 @@ func (b *Bot) askDeploy(a *ask, by train.Who, e train.Event) {
 	before, _ := b.running(a.req.Stack)
 	stuck := b.book.Open[before].State == deploy.Stuck
 	if err := b.try(by, e); err != nil {
-		if r, ok := err.(*train.Refusal); ok {
-			b.noteRefusal(by, e, r)
-		}
+		b.noteRefusal(by, a.req.Do, e, err)
 		b.end(a, ExitNotNow, nil, err.Error())
 		return
 	}

@@ -29,6 +29,10 @@ type word struct {
 	quoted bool
 }
 
+// name is the word as the name of somebody or something: one with signs that nobody
+// sees is nobody's.
+func (w word) name() string { return train.Visible(w.text) }
+
 // usageError is a command that could not be read. Its text says how it is written.
 type usageError struct{ text string }
 
@@ -273,7 +277,7 @@ func parseJoin(b *Bot, args []word) (train.Event, error) {
 			if i++; i >= len(args) || args[i].quoted {
 				return "", usage("%s whom?", w.text)
 			}
-			return args[i].text, nil
+			return args[i].name(), nil
 		}
 		var err error
 		switch low := strings.ToLower(w.text); {
@@ -309,7 +313,7 @@ func parseJoin(b *Bot, args []word) (train.Event, error) {
 func parseDrive(b *Bot, args []word) (train.Event, error) {
 	d := train.Drive{Spoke: b.heard()}
 	if len(args) > 0 && !args[0].quoted {
-		d.To = args[0].text
+		d.To = args[0].name()
 	}
 	return d, nil
 }
@@ -318,7 +322,7 @@ func parseAt(b *Bot, args []word) (train.Event, error) {
 	if len(args) == 0 {
 		return nil, &usageError{".at which stage? .at STAGE [STACK]"}
 	}
-	return train.At{Stage: args[0].text, Stack: b.stackWord(args[1:])}, nil
+	return train.At{Stage: args[0].name(), Stack: b.stackWord(args[1:])}, nil
 }
 
 // text is the quoted text among args, or else all of them.
@@ -360,7 +364,7 @@ func parseKick(_ *Bot, args []word) (train.Event, error) {
 	if len(args) == 0 {
 		return nil, &usageError{".kick whom? .kick N"}
 	}
-	return train.Kick{Nick: args[0].text}, nil
+	return train.Kick{Nick: args[0].name()}, nil
 }
 
 func parseNote(_ *Bot, args []word) (train.Event, error) {

@@ -330,6 +330,6 @@ func (b *Bot) remember(rec store.Record) error {
 // noted writes what a person said with .log into the deploy log.
 func (b *Bot) noted(at time.Time, e train.Effect) {
 	if l, ok := e.(train.Logged); ok {
-		b.enter(Entry{At: at.UTC(), By: l.By, Text: l.Text})
+		b.enter(Entry{At: at.UTC(), By: train.Visible(l.By), Text: l.Text})
 	}
 }

@@ -30,6 +30,13 @@ func answerQueue(b *Bot, _ train.Who, _ []word) []string {
 	if n > 0 {
 		out = append(out, fmt.Sprintf("%s, %s; %s", plural(len(q.Trains), "train"), plural(n, "rider"), b.seatNow()))
 	}
+	for _, t := range q.Trains {
+		for _, r := range t.Riders {
+			if twin := b.twin(r.Nick); twin != "" {
+				out = append(out, notTwin(r.Nick, twin))
+			}
+		}
+	}
 	return out
 }
 
@@ -149,7 +156,7 @@ func (b *Bot) seatNow() string {
 func answerHelp(b *Bot, _ train.Who, args []word) []string {
 	p := b.cfg.Prefix
 	if len(args) > 0 {
-		name := strings.TrimPrefix(args[0].text, p)
+		name := strings.TrimPrefix(args[0].name(), p)
 		c, ok := b.find(name)
 		if !ok {
 			return []string{fmt.Sprintf("there is no %s%s", p, name)}

@@ -18,7 +18,7 @@ func (b *Bot) deed(e train.Effect) {
 	case train.Deploy:
 		t := deploy.Target{Stack: e.Stack, Stage: e.Stage}
 		f := b.cfg.Fleets[t]
-		s := deploy.Start{Target: t, Hosts: f.Hosts, Train: e.Train, By: e.By, Ref: f.Branch, Test: f.Test, Check: f.Check, Why: e.Override, Force: e.Override != "", MaxQuarantine: f.MaxQuarantine}
+		s := deploy.Start{Target: t, Hosts: f.Hosts, Train: e.Train, By: train.Visible(e.By), Ref: f.Branch, Test: f.Test, Check: f.Check, Why: e.Override, Force: e.Override != "", MaxQuarantine: f.MaxQuarantine}
 		if e.Shipment.Release != "" {
 			s.Ref, s.Release = "", deploy.Release{ID: e.Shipment.Release, Commit: e.Shipment.Commit, Digest: e.Shipment.Digest}
 		}
@@ -67,7 +67,7 @@ func (b *Bot) flipBack(e train.FlipBack) {
 		return
 	}
 	f := b.cfg.Fleets[t]
-	b.begin(deploy.Start{Target: t, Hosts: f.Hosts, Train: e.Train, By: e.By, Release: rel, Back: true, Why: e.Why, MaxQuarantine: f.MaxQuarantine})
+	b.begin(deploy.Start{Target: t, Hosts: f.Hosts, Train: e.Train, By: train.Visible(e.By), Release: rel, Back: true, Why: e.Why, MaxQuarantine: f.MaxQuarantine})
 }
 
 // begin starts a rollout; one that the deploy core refuses has ended at once.

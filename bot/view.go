@@ -227,7 +227,7 @@ func (b *Bot) makeView() *View {
 		Holds: []ViewHold{}, Trains: []ViewTrain{}, Stacks: []ViewStack{}, Rollouts: []ViewRollout{},
 	}
 	for _, h := range q.Holds {
-		v.Holds = append(v.Holds, ViewHold{Stack: h.Stack, By: h.By, Why: h.Why, Since: h.Since})
+		v.Holds = append(v.Holds, ViewHold{Stack: h.Stack, By: train.Visible(h.By), Why: h.Why, Since: h.Since})
 	}
 	for i := range q.Trains {
 		v.Trains = append(v.Trains, b.viewTrain(i))
