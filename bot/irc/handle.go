@@ -83,7 +83,7 @@ func (s *session) happened(e girc.Event) error {
 	case "PRIVMSG":
 		s.said(e, own)
 	case "TOPIC":
-		if s.here(e.Params[0]) && !replayed(e) {
+		if s.here(e.Params[0]) && !s.replayed(e) {
 			if !own || e.Last() == s.unheard {
 				s.unheard = ""
 			}
@@ -141,21 +141,39 @@ func (s *session) who(e girc.Event) Who {
 }
 
 func (s *session) said(e girc.Event, own bool) {
-	text, at := e.Last(), serverTime(e)
+	text := e.Last()
 	private := s.server.casemap.Same(e.Params[0], s.own.Nick)
 	switch {
 	case own, len(e.Params) < 2, !private && !s.here(e.Params[0]), strings.HasPrefix(text, "\x01"):
 		return
-	case replayed(e), !at.IsZero() && at.Before(s.joinedAt):
+	case e.Source.Name == playback:
+		s.playback = text == playbackBegins
+		return
+	case s.playback, s.replayed(e), relayed(e):
 		return
 	}
 	s.post(Said{From: s.who(e), Private: private, Text: text})
 }
 
-// replayed reports whether e comes out of a history, not from a person just now.
-func replayed(e girc.Event) bool {
+// ZNC says in between what, to clients that it can't tell it otherwise, that it repeats
+// what was said. Nobody can have its nick.
+const (
+	playback       = "***"
+	playbackBegins = "Buffer Playback..."
+)
+
+// replayed reports whether e comes out of a history, not from a person just now: in a
+// batch, or from before the bot came.
+func (s *session) replayed(e girc.Event) bool {
 	_, batched := e.Tags.Get("batch")
-	return batched
+	at := serverTime(e)
+	return batched || !at.IsZero() && at.Before(s.joinedAt)
+}
+
+// relayed reports whether e is of somebody elsewhere, by the word of a bridge.
+func relayed(e girc.Event) bool {
+	_, bridge := e.Tags.Get("draft/relaymsg")
+	return bridge
 }
 
 // serverTime returns when the server says that e happened; the zero time when it

@@ -22,7 +22,7 @@ func (s *session) join(now time.Time) error {
 func (s *session) joined(e girc.Event) error {
 	s.own = cmp.Or(s.who(e), s.own)
 	s.joinAt = time.Time{}
-	s.joinedAt = serverTime(e)
+	s.joinedAt, s.playback = serverTime(e), false
 	s.roster = newRoster(s.server.casemap)
 	s.roster.add(s.own)
 	s.topicLock = false

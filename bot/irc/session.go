@@ -74,6 +74,7 @@ type session struct {
 	topicAt   time.Time // no TOPIC before; see topicLater
 	found     Topic     // the topic found on joining
 	joinedAt  time.Time // server-time of our JOIN; zero when the server has no such clock
+	playback  bool      // a bouncer repeats what was said
 	held      []Event   // what happened while the members were listed
 	goodbye   string    // what the server said in ERROR
 }

@@ -197,7 +197,7 @@ func (n *Network) file(name string) string { return filepath.Join(n.dir, name) }
 // server is the configuration of server i: no limits that a test would meet, and no operator by chance.
 func (n *Network) server(i int, o NetworkOptions) string {
 	modules := "spanningtree services_account cap sasl ircv3 ircv3_capnotify ircv3_chghost ircv3_servertime " +
-		"deaf hidechans servprotect globops svshold cban chghost chgident namesx" // from deaf on: what Atheme asks for
+		"chanhistory deaf hidechans servprotect globops svshold cban chghost chgident namesx" // from deaf on: what Atheme asks for
 	if !o.NoTags {
 		modules += " ircv3_accounttag"
 	}
