@@ -33,13 +33,13 @@ func TestSplit(t *testing.T) {
 		"pushbots: join":                ``,
 		"push: join":                    ``,
 		"<alice> .join":                 ``, // over a bridge
-		"\x02<al\u200bice>\x02 .join":    ``,
+		"\x02<al\u200bice>\x02 .join":   ``,
 		"[irc] alice: .join":            ``,
 		"[12:34:56] .join":              ``, // as a bouncer repeats it
 		"[12:34:56] pushbot: join":      ``,
 		"\u200b.join":                   ``,
 		"\u202e.join":                   ``,
-		"\x03" + "04.join":               ``,
+		"\x03" + "04.join":              ``,
 		"ｐushbot: join":                 ``,
 		"․join":                         ``, // another dot
 		"...":                           ``,
