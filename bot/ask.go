@@ -108,7 +108,7 @@ func (b *Bot) end(a *ask, exit int, data any, lines ...string) {
 func (b *Bot) onAsk(a *ask) {
 	q := a.req
 	q.Override = train.CleanMessage(q.Override) // it is said in the channel, and shown on terminals
-	by := train.Who{Nick: q.By, User: q.By, Host: "shell", Shell: true}
+	by := shellUser(q.By)
 	args := words(q.Stack)
 	switch q.Do {
 	case "deploy":

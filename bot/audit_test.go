@@ -146,6 +146,9 @@ func TestAuditElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		defer s.end()
+		s.cfg.Reread = func([]string) (*Change, int, []string) {
+			return nil, ExitUsage, []string{"train.cap: must be at least 1"}
+		}
 		s.play("alice> .join")
 		has := func(what string, ok func(audited) bool, ask func()) {
 			t.Helper()
@@ -208,6 +211,6 @@ func TestAuditElsewhere(t *testing.T) {
 		}
 		shell("abort", "", Request{Stack: "web"})
 		shell("unhold", "", Request{})
-		shell("reload", "no file", Request{})
+		shell("reload", "reload", Request{})
 	})
 }

@@ -69,6 +69,18 @@ func record(in train.Input, known string, effects []train.Effect) (store.Record,
 	return rec, err
 }
 
+// RestoreRecord says in the journal and in the deploy log that a user of this machine
+// has had the journal go on from a copy.
+func RestoreRecord(at time.Time, user, file string) (store.Record, error) {
+	by, text := shellUser(user), "the journal was taken up from "+file
+	return record(train.Input{At: at, By: by, Event: train.Log{Text: text}}, known(train.State{}, by), []train.Effect{train.Logged{By: by.Nick, Text: train.CleanMessage(text)}})
+}
+
+// shellUser is a user of this machine.
+func shellUser(name string) train.Who {
+	return train.Who{Nick: name, User: name, Host: "shell", Shell: true}
+}
+
 // Input reads a train record back.
 func Input(rec store.Record) (train.Input, error) {
 	var b body
