@@ -149,6 +149,9 @@ func (b *Bot) onAsk(a *ask) {
 			where += ": " + why
 		}
 		lines := append(b.statusLines(args), where)
+		for i, line := range lines {
+			lines[i] = strings.ReplaceAll(line, pingBreak, "") // a terminal rings for nobody
+		}
 		b.look(look{b.stackWord(args), q.Audit}, func(odd []string) {
 			b.end(a, ExitDone, map[string]any{"live": b.train.Live, "running": b.train.Busy, "held": b.train.Queue.Holds, "online": b.online, "away": why, "cure": cure,
 				"quarantine": b.book.Quarantine, "odd": odd}, append(lines, odd...)...)

@@ -270,6 +270,9 @@ func spelled(nick string) string {
 	return b.String()
 }
 
+// pingBreak is a zero-width space.
+const pingBreak = "\u200b"
+
 // quietly is a nick that rings no client: a zero-width space stands behind its first letter.
 func (b *Bot) quietly(nick string) string {
 	nick = train.Visible(nick)
@@ -277,7 +280,7 @@ func (b *Bot) quietly(nick string) string {
 	if first == len(nick) {
 		return nick
 	}
-	return nick[:first] + "\u200b" + nick[first:]
+	return nick[:first] + pingBreak + nick[first:]
 }
 
 // hush breaks the pings of those who hold the line in a sentence about it.

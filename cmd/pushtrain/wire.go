@@ -216,6 +216,7 @@ func ircConfig(cfg Config, s secrets, log zerolog.Logger) (irc.Config, error) {
 		return c, &exitError{exitFailed, err}
 	}
 	if server != "" {
+		log.Warn().Str("server", server).Str("file", upgradePath(cfg)).Msg("the IRC server has asked for TLS, and is reached there: write that into irc.server, and remove `tls: false`")
 		c.Server, c.TLS = server, secure
 	}
 	return c, nil
