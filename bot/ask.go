@@ -14,7 +14,7 @@ import (
 
 // Request is what the shell asks of a bot, through its socket or in its own process.
 type Request struct {
-	Do       string // deploy, rollback, dry-deploy, dry-rollback, abort, hold, unhold, status, queue, stats, past, log, entries, verify, reload
+	Do       string // deploy, rollback, dry-deploy, dry-rollback, abort, hold, unhold, status, queue, stats, past, log, entries, audit, verify, reload
 	By       string // the shell user
 	Stack    string
 	Stage    string
@@ -25,7 +25,7 @@ type Request struct {
 	Audit    bool     // status: hosts read all of what they serve
 	Follow   bool     // deploy, rollback, sync: wait for the outcome; entries: and those to come
 
-	Since time.Time `json:",omitzero"` // entries: none older; zero = the newest entriesShown
+	Since time.Time `json:",omitzero"` // entries, audit: none older; zero = the newest entriesShown
 }
 
 // Reply is one line of the answer. The last one has Over set.
@@ -158,6 +158,8 @@ func (b *Bot) onAsk(a *ask) {
 		})
 	case "verify":
 		b.askVerify(a)
+	case "audit":
+		b.askAudit(a)
 	case "reload":
 		b.askReload(a, by)
 	case "queue":

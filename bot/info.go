@@ -1,20 +1,30 @@
 package bot
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"pushtrain/bot/store"
 	"pushtrain/deploy"
 	"pushtrain/train"
 )
 
 // answerTopic writes the bot's own topic again.
-func answerTopic(b *Bot, _ train.Who, _ []word) []string {
-	if b.mute {
+func answerTopic(b *Bot, who train.Who, _ []word) []string {
+	switch {
+	case b.mute:
 		return []string{"I may not set the topic here: /op " + b.nick + ", or /mode -t"}
+	case b.full:
+		return []string{errFull.Error()}
 	}
+	v, err := json.Marshal(body{By: who, Known: known(b.train, who)})
+	if err != nil {
+		panic(fmt.Sprintf("bot: %v", err)) // unreachable: it is plain data
+	}
+	b.recs = append(b.recs, store.Record{At: b.now(), Kind: kindShown, Type: "Topic", Body: v})
 	b.asked = ""
 	return nil
 }

@@ -15,6 +15,7 @@ const (
 	kindTrain   = "train"   // a train.Input and its effects
 	kindDeploy  = "deploy"  // a deploy.Input
 	kindRefusal = "refusal" // what a person asked for in vain
+	kindShown   = "shown"   // what a person had the bot show to all
 )
 
 // body is how a train.Input is kept; its At is the record's.
