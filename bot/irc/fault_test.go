@@ -47,6 +47,7 @@ func TestLinkEnds(t *testing.T) {
 // TestTwins: girc knows one way of comparing nicks, and loses its state where a server
 // has another. That costs a link at most.
 func TestTwins(t *testing.T) {
+	t.Parallel()
 	server := listen(t, ircd.Options{})
 	r := open(t, server.Addr())
 	next[Online](r, nil)

@@ -284,6 +284,7 @@ func TestTopicsOnANetwork(t *testing.T) {
 
 // TestReplay: a server that tells a newcomer what was said before tells no commands.
 func TestReplay(t *testing.T) {
+	t.Parallel()
 	n := irctest.Inspircd(t, irctest.NetworkOptions{})
 	alice := irctest.Dial(t, n.Addr(0), "alice")
 	alice.Join("#push")

@@ -164,61 +164,75 @@ func TestGettingIn(t *testing.T) {
 			reason: "the SASL login is refused", cure: "irc.sasl", mend: person("mender1", "forgetful", "SET PASSWORD hunter22")},
 		"unknown certificate": {to: good, change: external(strange), reason: "the SASL login is refused", cure: "CERT ADD", mend: person("mender2", "certless", "CERT ADD "+strange.Fingerprint)},
 	}
-	t.Run("cases", func(t *testing.T) {
-		for name, c := range cases {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				tap, log := irctest.NewTap(t, c.to), &diary{}
-				nick := "bot-" + strings.ReplaceAll(name, " ", "-")
-				r := open(t, tap.Addr, func(cfg *Config) {
-					cfg.TLS, cfg.Nick, cfg.Log = trusts(t, ca), nick, zerolog.New(log)
-					c.change(cfg)
-				})
-				tries := 0
-				if c.reason != "" {
-					tries = 2
-					if strings.Contains(c.reason, "no answer") {
-						tries = 1 // it takes its time
-					}
-					for range tries {
-						e := nextEvent(r)
-						if off, ok := e.(Offline); !ok || !strings.Contains(off.Err.Error(), c.reason) || off.Retry <= 0 {
-							t.Fatalf("%T%+v, want Offline: %s", e, e, c.reason)
-						}
-					}
-					if c.mend != nil {
-						c.mend()
-					} else {
-						if sent := tap.Sent(); sent == "" {
-							t.Error("nothing was sent that could be looked at")
-						}
-						tap.To(good)
-					}
-				}
-				next[Online](r, nil)
-				for _, word := range telling {
-					if strings.Contains(tap.Sent(), word) {
-						t.Errorf("%q went to the server in plain text", word)
-					}
-				}
-				warnings := 0
-				for _, e := range log.entries(t) {
-					if e.Level == "warn" {
-						warnings++
-						if !strings.Contains(e.Error, c.reason) || !strings.Contains(e.Cure, c.cure) || c.cure == "" || e.Try != 1 {
-							t.Errorf("logged: %+v", e)
-						}
-					}
-					if e.Message == "in the channel" && (e.Level != "info" || e.After < tries) {
-						t.Errorf("logged: %+v after %d tries", e, tries)
-					}
-				}
-				if want := min(tries, 1); warnings != want {
-					t.Errorf("%d warnings, want %d", warnings, want)
-				}
-			})
+	// All at once, each step of all before the next one of any.
+	type attempt struct {
+		tap *irctest.Tap
+		log *diary
+		r   *reader
+	}
+	all := map[string]attempt{}
+	for name, c := range cases {
+		a := attempt{tap: irctest.NewTap(t, c.to), log: &diary{}}
+		a.r = open(t, a.tap.Addr, func(cfg *Config) {
+			cfg.TLS, cfg.Nick, cfg.Log = trusts(t, ca), "bot-"+strings.ReplaceAll(name, " ", "-"), zerolog.New(a.log)
+			c.change(cfg)
+		})
+		all[name] = a
+	}
+	tries := func(name string) int {
+		switch {
+		case cases[name].reason == "":
+			return 0
+		case strings.Contains(cases[name].reason, "no answer"):
+			return 1 // it takes its time
 		}
-	})
+		return 2
+	}
+	for try := range 2 {
+		for name, a := range all {
+			if try >= tries(name) {
+				continue
+			}
+			e := nextEvent(a.r)
+			if off, ok := e.(Offline); !ok || !strings.Contains(off.Err.Error(), cases[name].reason) || off.Retry <= 0 {
+				t.Fatalf("%s: %T%+v, want Offline: %s", name, e, e, cases[name].reason)
+			}
+		}
+	}
+	for name, c := range cases {
+		if all[name].tap.Sent() == "" {
+			t.Errorf("%s: nothing was sent that could be looked at", name)
+		}
+		if c.mend != nil {
+			c.mend()
+		} else {
+			all[name].tap.To(good)
+		}
+	}
+	for name, a := range all {
+		next[Online](a.r, nil)
+		for _, word := range telling {
+			if strings.Contains(a.tap.Sent(), word) {
+				t.Errorf("%s: %q went to the server in plain text", name, word)
+			}
+		}
+		warnings, c := 0, cases[name]
+		for _, e := range a.log.entries(t) {
+			if e.Level == "warn" {
+				warnings++
+				if !strings.Contains(e.Error, c.reason) || !strings.Contains(e.Cure, c.cure) || c.cure == "" || e.Try != 1 {
+					t.Errorf("%s: logged: %+v", name, e)
+				}
+			}
+			if e.Message == "in the channel" && (e.Level != "info" || e.After < tries(name)) {
+				t.Errorf("%s: logged: %+v after %d tries", name, e, tries(name))
+			}
+		}
+		if want := min(tries(name), 1); warnings != want {
+			t.Errorf("%s: %d warnings, want %d", name, warnings, want)
+		}
+		a.r.stop()
+	}
 
 	// Services go while the bot is in: it stays. They are away when it comes: it does not.
 	tap, log := irctest.NewTap(t, good), &diary{}
@@ -235,10 +249,8 @@ func TestGettingIn(t *testing.T) {
 	}
 	tap.Cut()
 	next[Offline](r, nil)
-	for range 2 {
-		if e, ok := nextEvent(r).(Offline); !ok || e.Err != errNoSASL {
-			t.Fatalf("without services: %+v", e)
-		}
+	if e, ok := nextEvent(r).(Offline); !ok || e.Err != errNoSASL {
+		t.Fatalf("without services: %+v", e)
 	}
 	for _, line := range watcher.Sync() {
 		if strings.HasPrefix(line, ":bot!") && strings.Contains(line, " JOIN ") {
