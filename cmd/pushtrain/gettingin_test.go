@@ -40,7 +40,6 @@ func TestDoctorGettingIn(t *testing.T) {
 		"authority": {server: n.TLSAddr(1), text: "unknown authority", cure: "irc.ca_file has to hold"},
 		"name":      {server: n.TLSAddr(2), text: "doesn't contain any IP SANs", cure: "irc.server has to call"},
 		"expired":   {server: n.TLSAddr(3), text: "has expired", cure: "renewed; if it is a good one, this machine's clock"},
-		"no TLS":    {server: n.Addr(0), text: "TLS handshake: no answer for 10s", cure: "6697"},
 		"nobody":    {server: "127.0.0.1:1", text: "connection refused", cure: "nothing listens"},
 		"password":  {server: n.TLSAddr(0), change: func(c *IRCConfig) { c.SASL.PasswordFile = wrong }, text: "SASL login is refused", cure: "irc.sasl"},
 	} {
