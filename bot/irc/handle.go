@@ -35,7 +35,10 @@ func (s *session) handle(e girc.Event) error {
 		}
 		return nil
 	}
-	if s.phase == registering {
+	switch {
+	case s.asks:
+		return nil // the server has not heard of the bot
+	case s.phase == registering:
 		return s.register(e)
 	}
 	switch e.Command {

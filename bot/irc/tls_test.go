@@ -6,11 +6,14 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -282,6 +285,57 @@ func nextEvent(r *reader) Event {
 	})
 }
 
+// TestWantsCertificate: a server that takes nobody without a certificate that it knows.
+func TestWantsCertificate(t *testing.T) {
+	ca := irctest.NewAuthority(t)
+	its := ca.Sign("127.0.0.1", time.Now())
+	pair, err := tls.LoadX509KeyPair(its.CertFile, its.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAnyClientCert})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serves sync.WaitGroup
+	serves.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Read(make([]byte, 1)) // it shakes hands, in vain
+			_ = conn.Close()
+		}
+	})
+	defer serves.Wait()
+	defer l.Close()
+	r := open(t, l.Addr().String(), func(c *Config) { c.TLS = trusts(t, ca) })
+	e := next[Offline](r, nil)
+	if !strings.Contains(e.Err.Error(), "certificate required") || !strings.Contains(Cure(e.Err), "irc.cert_file") {
+		t.Errorf("offline: %v; %s", e.Err, Cure(e.Err))
+	}
+	r.stop()
+}
+
+// TestCure: the reasons that no story above has.
+func TestCure(t *testing.T) {
+	for want, err := range map[string]error{
+		"services to come back":   fmt.Errorf("try: %w", errNoSASL),
+		"irc.password_file":       &passwordError{"no"},
+		"without `tls: false`":    &WantsTLS{},
+		"port 6697 in irc.server": &WantsTLS{Port: 6697},
+		"nothing listens there":   &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED},
+	} {
+		if got := Cure(err); !strings.Contains(got, want) {
+			t.Errorf("%v: %q, want %s", err, got, want)
+		}
+	}
+	if got := Cure(errors.New("kicked")); got != "" {
+		t.Errorf("a kick has the cure %q", got)
+	}
+}
+
 // TestSTS: a server that is reached in plain text and asks for TLS is told nothing
 // before, and is never spoken to in plain text again.
 func TestSTS(t *testing.T) {
@@ -355,6 +409,24 @@ func TestOldServers(t *testing.T) {
 				t.Errorf("%q: in after %v", answer, took)
 			}
 		})
+	}
+}
+
+// TestHasty: a server in plain text that does not say what it offers hears nothing, whatever else it says.
+func TestHasty(t *testing.T) {
+	l := New(Config{Server: "127.0.0.1:1", Nick: "bot", Channel: "#push"})
+	server := &mouth{}
+	s := newSession(l, server)
+	for _, line := range []string{":s 433 * bot :taken", ":s 432 * bot :bad", ":s 001 bot :hi", ":s 376 bot :end", ":s 904 * :no"} {
+		if err := s.handle(*girc.ParseEvent(line)); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+		if err := s.advance(s.since); err != nil {
+			t.Error(err)
+		}
+	}
+	if said := server.heard.String(); said != "" || s.phase != registering {
+		t.Errorf("it says %q", said)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"syscall"
 	"time"
@@ -67,7 +68,7 @@ func Cure(err error) string {
 		name    x509.HostnameError
 		invalid x509.CertificateInvalidError
 		plain   tls.RecordHeaderError
-		alert   tls.AlertError
+		alert   *net.OpError
 	)
 	switch {
 	case errors.As(err, &unknown):
@@ -78,7 +79,7 @@ func Cure(err error) string {
 		return "have the server's certificate renewed; if it is a good one, this machine's clock is wrong"
 	case errors.As(err, &plain):
 		return "there is no TLS on this port: irc.server has to name the one for TLS, 6697 as a rule"
-	case errors.As(err, &alert):
+	case errors.As(err, &alert) && alert.Op == "remote error": // so crypto/tls calls an alert
 		return "the server does not take the bot's certificate: look at irc.cert_file and irc.key_file"
 	case errors.As(err, &shake):
 		return "look at whether irc.server names the port for TLS, 6697 as a rule"
