@@ -296,7 +296,7 @@ func parseJoin(b *Bot, args []word) (train.Event, error) {
 		default:
 			s, ok := b.train.Rules.Find(strings.Trim(w.text, "()")) // as the topic has it, too
 			if !ok {
-				return nil, usage("%q is no stack (%s) and no word of .join", w.text, stackNames(b.train.Rules))
+				return nil, usage("%q is no stack (%s) and no word of .join", w.name(), stackNames(b.train.Rules))
 			}
 			j.Stack = s.Name
 		}

@@ -32,15 +32,15 @@ func (b *Bot) deed(e train.Effect) {
 		b.flipBack(e)
 	case train.Stop:
 		if id, ok := b.running(e.Stack); ok {
-			stop := deploy.Event(deploy.Abort{By: e.By, Why: e.Why})
+			stop := deploy.Event(deploy.Abort{By: train.Visible(e.By), Why: e.Why})
 			if b.book.Open[id].State == deploy.Stuck {
-				stop = deploy.Undo{By: e.By, Why: e.Why, Hosts: b.cfg.Fleets[b.book.Open[id].Target].Hosts}
+				stop = deploy.Undo{By: train.Visible(e.By), Why: e.Why, Hosts: b.cfg.Fleets[b.book.Open[id].Target].Hosts}
 			}
 			b.deployApply(id, stop)
 		}
 	case train.GoOn:
 		if id, ok := b.running(e.Stack); ok {
-			b.deployApply(id, deploy.Forward{By: e.By, Hosts: b.cfg.Fleets[b.book.Open[id].Target].Hosts})
+			b.deployApply(id, deploy.Forward{By: train.Visible(e.By), Hosts: b.cfg.Fleets[b.book.Open[id].Target].Hosts})
 		}
 	}
 }
