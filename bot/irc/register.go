@@ -1,6 +1,7 @@
 package irc
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -15,6 +16,9 @@ const nickAttempts = 8
 
 // shortestNickLen is the NICKLEN of RFC 1459, which every server allows.
 const shortestNickLen = 9
+
+// maxOffered is many more capabilities than there are.
+const maxOffered = 1000
 
 // register handles what comes before 001.
 func (s *session) register(e girc.Event) error {
@@ -108,7 +112,10 @@ func (s *session) offer(names []string, last bool) error {
 	if s.phase != registering {
 		return nil
 	}
-	if s.offered = append(s.offered, names...); !last {
+	if s.offered = append(s.offered, names...); len(s.offered) > maxOffered {
+		return errors.New("the server's list of capabilities has no end")
+	}
+	if !last {
 		return nil
 	}
 	if how := s.link.cfg.SASL; how != nil && !s.loggedIn {

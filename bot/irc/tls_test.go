@@ -379,6 +379,16 @@ func TestPolicy(t *testing.T) {
 			t.Errorf("port(%q) = %d, want %d", policy, got, want)
 		}
 	}
+	endless := newSession(New(Config{Server: "127.0.0.1:1", Nick: "bot", Channel: "#push"}), &mouth{})
+	var err error
+	for range maxOffered {
+		if err == nil {
+			err = endless.handle(*girc.ParseEvent(":s CAP * LS * :a b"))
+		}
+	}
+	if err == nil {
+		t.Error("a list that does not end is read for ever")
+	}
 	for _, said := range []string{":s CAP * LS :sts=duration=300", ":s CAP * LS * :a b\n:s CAP * LS :sts=port=1", ":s CAP bot NEW :sts=port=6697"} {
 		for _, secure := range []bool{false, true} {
 			l := New(Config{Server: "127.0.0.1:1", Nick: "bot", Channel: "#push"})
