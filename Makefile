@@ -20,6 +20,7 @@ PEER_PACKAGES := ansible capistrano
 SHIPIT := .tools/shipit/node_modules/.bin/shipit
 FUZZ_TIME ?= 3s
 FUZZ ?= Fuzz.*
+FUZZ_KEPT ?=
 
 # A release says VERSION=1.0; what is in between counts by the time of its commit.
 VERSION ?= 0~$(shell git log -1 --format=%cd+%h --date=format-local:%Y%m%d%H%M%S --abbrev=12)
@@ -65,11 +66,12 @@ $(STATICCHECK):
 
 # Every fuzz target there is, a few seconds each. Go reports "context deadline
 # exceeded" when the time ends in the middle of an input: that is no finding, a
-# finding is written to testdata and named.
+# finding is written to testdata and named. FUZZ_KEPT is a folder for the inputs that
+# led somewhere new, for the next run to begin with; without one Go keeps them in its cache.
 fuzz:
 	@$(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ { names[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, names[i]; n = 0 }' | \
 	grep -wE '$(FUZZ)' | while read -r package name; do \
-		said=$$($(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 20x "$$package" 2>&1) || \
+		said=$$($(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 20x "$$package" $(if $(FUZZ_KEPT),-test.fuzzcachedir="$(FUZZ_KEPT)/$$package") 2>&1) || \
 		{ grep -q 'context deadline exceeded' <<<"$$said" && ! grep -q 'Failing input\|panic:\|hung or terminated' <<<"$$said"; } || \
 		{ echo "$$said"; exit 1; }; \
 		echo "fuzz $$package $$name: $$(grep -o 'execs: [0-9]*' <<<"$$said" | tail -1)"; \
@@ -96,6 +98,7 @@ SOAK_FUZZ := FuzzServer|FuzzParse|FuzzCommand|FuzzConfig|FuzzServe|FuzzDamage
 ifeq ($(PART),fuzz)
 soak: FUZZ_TIME = 15m
 soak: FUZZ = $(SOAK_FUZZ)
+soak: FUZZ_KEPT = $(CURDIR)/.soak/fuzz
 soak: packages-soak fuzz
 else
 soak: packages-soak

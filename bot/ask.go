@@ -7,13 +7,14 @@ import (
 	"strings"
 	"time"
 
+	"pushtrain/bot/irc"
 	"pushtrain/deploy"
 	"pushtrain/train"
 )
 
 // Request is what the shell asks of a bot, through its socket or in its own process.
 type Request struct {
-	Do       string // deploy, rollback, dry-deploy, dry-rollback, abort, hold, unhold, status, queue, stats, past, log, entries, verify, reload
+	Do       string // deploy, rollback, dry-deploy, dry-rollback, abort, hold, unhold, status, queue, stats, past, log, entries, audit, verify, reload
 	By       string // the shell user
 	Stack    string
 	Stage    string
@@ -24,7 +25,7 @@ type Request struct {
 	Audit    bool     // status: hosts read all of what they serve
 	Follow   bool     // deploy, rollback, sync: wait for the outcome; entries: and those to come
 
-	Since time.Time `json:",omitzero"` // entries: none older; zero = the newest entriesShown
+	Since time.Time `json:",omitzero"` // entries, audit: none older; zero = the newest entriesShown
 }
 
 // Reply is one line of the answer. The last one has Over set.
@@ -107,7 +108,7 @@ func (b *Bot) end(a *ask, exit int, data any, lines ...string) {
 func (b *Bot) onAsk(a *ask) {
 	q := a.req
 	q.Override = train.CleanMessage(q.Override) // it is said in the channel, and shown on terminals
-	by := train.Who{Nick: q.By, User: q.By, Host: "shell"}
+	by := shellUser(q.By)
 	args := words(q.Stack)
 	switch q.Do {
 	case "deploy":
@@ -133,22 +134,32 @@ func (b *Bot) onAsk(a *ask) {
 			"unhold": train.Lift{Stack: q.Stack}, "log": train.Log{Text: q.Text},
 		}[q.Do]
 		if err := b.apply(by, event); err != nil {
+			b.noteRefusal(by, q.Do, event, err)
 			b.end(a, ExitNotNow, nil, err.Error())
 			return
 		}
 		b.end(a, ExitDone, nil)
 	case "status":
-		where := "irc: not in the channel"
-		if b.online {
+		where, why, cure := "irc: not in the channel", "", ""
+		switch {
+		case b.online:
 			where = fmt.Sprintf("irc: in %s as %s", b.cfg.Channel, b.nick)
+		case b.away.Err != nil:
+			why, cure = train.Visible(b.away.Err.Error()), irc.Cure(b.away.Err)
+			where += ": " + why
 		}
 		lines := append(b.statusLines(args), where)
+		for i, line := range lines {
+			lines[i] = strings.ReplaceAll(line, pingBreak, "") // a terminal rings for nobody
+		}
 		b.look(look{b.stackWord(args), q.Audit}, func(odd []string) {
-			b.end(a, ExitDone, map[string]any{"live": b.train.Live, "running": b.train.Busy, "held": b.train.Queue.Holds, "hours": b.train.Hours, "online": b.online,
+			b.end(a, ExitDone, map[string]any{"live": b.train.Live, "running": b.train.Busy, "held": b.train.Queue.Holds, "hours": b.train.Hours, "online": b.online, "away": why, "cure": cure,
 				"quarantine": b.book.Quarantine, "odd": odd}, append(lines, odd...)...)
 		})
 	case "verify":
 		b.askVerify(a)
+	case "audit":
+		b.askAudit(a)
 	case "reload":
 		b.askReload(a, by)
 	case "queue":
@@ -184,9 +195,7 @@ func (b *Bot) askDeploy(a *ask, by train.Who, e train.Event) {
 	before, _ := b.running(a.req.Stack)
 	stuck := b.book.Open[before].State == deploy.Stuck
 	if err := b.try(by, e); err != nil {
-		if r, ok := err.(*train.Refusal); ok {
-			b.noteRefusal(by, e, r)
-		}
+		b.noteRefusal(by, a.req.Do, e, err)
 		b.end(a, ExitNotNow, nil, err.Error())
 		return
 	}

@@ -10,6 +10,7 @@ import (
 
 	"pushtrain/bot/irc"
 	"pushtrain/deploy"
+	"pushtrain/train"
 )
 
 // TestAnswerAfterCommit: neither the shell nor the channel hears of what is not on the disk.
@@ -86,4 +87,21 @@ func TestOverride(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestStatusInShell: a name is all that a terminal gets of it.
+func TestStatusInShell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		defer s.end()
+		s.play("alice> .join", "alice> .princess", "web/princess at build")
+		var lines []string
+		if _, err := s.bot.Ask(t.Context(), Request{Do: "status", By: "root"}, func(r Reply) { lines = append(lines, r.Line) }); err != nil {
+			t.Fatal(err)
+		}
+		said := strings.Join(lines, "")
+		if !strings.Contains(said, "BUILD by alice for") || train.Visible(said) != said {
+			t.Errorf("status says %+q", said)
+		}
+	})
 }

@@ -127,13 +127,14 @@ type Bot struct {
 	spoke    map[string]time.Time  // by folded nick
 	nick     string                // the bot's own at present
 	online   bool
-	read     bool      // the topic that stood in the channel when the bot came; before, none is written
-	asked    string    // the topic that was last handed to the chat; "" = none since the bot is online
-	wrote    []string  // topics that were handed to the chat, newest last, at most 128
-	full     bool      // the journal's disk is full: only the way back is open
-	looked   time.Time // when room was last looked for
-	restored bool      // see Restored
-	mute     bool      // the topic was refused (482): say so once
+	away     irc.Offline // why it is not online; zero = it has not been told
+	read     bool        // the topic that stood in the channel when the bot came; before, none is written
+	asked    string      // the topic that was last handed to the chat; "" = none since the bot is online
+	wrote    []string    // topics that were handed to the chat, newest last, at most 128
+	full     bool        // the journal's disk is full: only the way back is open
+	looked   time.Time   // when room was last looked for
+	restored bool        // see Restored
+	mute     bool        // the topic was refused (482): say so once
 	hinted   map[string]time.Time
 	refusals map[string]*refusals
 	open     map[effectKey]context.CancelFunc // effects of rollouts that are under way
@@ -399,7 +400,7 @@ func (b *Bot) apply(by train.Who, e train.Event) error {
 	if err != nil {
 		return err
 	}
-	rec, err := record(in, effects)
+	rec, err := record(in, known(b.train, by), effects)
 	if err != nil {
 		panic(fmt.Sprintf("bot: %v", err)) // unreachable: events and effects are plain data
 	}

@@ -16,7 +16,7 @@ func (b *Bot) onIRC(e irc.Event) {
 	case irc.Online:
 		b.onOnline(e)
 	case irc.Offline:
-		b.online, b.read, b.asked = false, false, ""
+		b.online, b.away, b.read, b.asked = false, e, false, ""
 		clear(b.members)
 	case irc.Topic:
 		b.onTopic(e)
@@ -200,7 +200,7 @@ func (b *Bot) onIdentified(e irc.Identified) {
 }
 
 func (b *Bot) onRefused(e irc.Refused) {
-	b.cfg.Log.Warn().Str("command", e.Command).Int("code", e.Code).Str("server", e.Text).Msg("the server refused a line")
+	b.cfg.Log.Warn().Str("command", e.Command).Int("code", e.Code).Str("server", train.Visible(e.Text)).Msg("the server refused a line")
 	if e.Command == "TOPIC" && e.Code == 482 && !b.mute {
 		b.mute = true
 		b.channel("topic", fmt.Sprintf("I can't set the topic, I am no op here and the channel is +t: /op %s, or /mode -t. The queue is kept; .queue shows it", b.nick))
@@ -249,13 +249,13 @@ func (b *Bot) command(who train.Who, w []word, private, here bool) {
 	args := w[1:]
 	switch {
 	case c.rollout && private:
-		b.answer(who.Nick, refused, fmt.Sprintf("%s%s starts or stops a rollout: say it in the channel", b.cfg.Prefix, c.Name))
+		b.refuse(who, c, nil, &train.Refusal{Code: "private", Text: fmt.Sprintf("%s%s starts or stops a rollout: say it in the channel", b.cfg.Prefix, c.Name)})
 	case c.answer != nil:
 		for _, line := range c.answer(b, who, args) {
 			b.answer(who.Nick, plain, line)
 		}
 	case !here:
-		b.answer(who.Nick, refused, fmt.Sprintf("I know people only while they are in %s: come in, then say %s%s", b.cfg.Channel, b.cfg.Prefix, c.Name))
+		b.refuse(who, c, nil, &train.Refusal{Code: "not here", Text: fmt.Sprintf("I know people only while they are in %s: come in, then say %s%s", b.cfg.Channel, b.cfg.Prefix, c.Name)})
 	default:
 		code, args := b.codeIn(args)
 		event, err := c.parse(b, args)
@@ -263,14 +263,16 @@ func (b *Bot) command(who train.Who, w []word, private, here bool) {
 			event = withCode(event, code)
 			err = b.try(who, event)
 		}
-		if err == nil {
-			return
+		if err != nil {
+			b.refuse(who, c, event, err)
 		}
-		if r, ok := err.(*train.Refusal); ok {
-			b.noteRefusal(who, event, r)
-		}
-		b.answer(who.Nick, refused, err.Error())
 	}
+}
+
+// refuse tells somebody why not, and the journal that they asked.
+func (b *Bot) refuse(who train.Who, c Command, e train.Event, err error) {
+	b.noteRefusal(who, c.Name, e, err)
+	b.answer(who.Nick, refused, err.Error())
 }
 
 // would says why e would be refused now; nothing comes of it.

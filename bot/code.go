@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"pushtrain/bot/store"
 	"pushtrain/train"
 )
 
@@ -24,7 +25,7 @@ func codeKey(dir string) ([]byte, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		key = make([]byte, sha256.Size)
 		_, _ = rand.Read(key) // never fails
-		err = os.WriteFile(path, key, 0o600)
+		err = store.WriteFile(path, key)
 	case err == nil && len(key) != sha256.Size:
 		err = fmt.Errorf("%s is no key: remove it, and all codes that were given are void", path)
 	}

@@ -29,6 +29,10 @@ type word struct {
 	quoted bool
 }
 
+// name is the word as the name of somebody or something: one with signs that nobody
+// sees is nobody's.
+func (w word) name() string { return train.Visible(w.text) }
+
 // usageError is a command that could not be read. Its text says how it is written.
 type usageError struct{ text string }
 
@@ -275,7 +279,7 @@ func parseJoin(b *Bot, args []word) (train.Event, error) {
 			if i++; i >= len(args) || args[i].quoted {
 				return "", usage("%s whom?", w.text)
 			}
-			return args[i].text, nil
+			return args[i].name(), nil
 		}
 		var err error
 		switch low := strings.ToLower(w.text); {
@@ -294,7 +298,7 @@ func parseJoin(b *Bot, args []word) (train.Event, error) {
 		default:
 			s, ok := b.train.Rules.Find(strings.Trim(w.text, "()")) // as the topic has it, too
 			if !ok {
-				return nil, usage("%q is no stack (%s) and no word of .join", w.text, stackNames(b.train.Rules))
+				return nil, usage("%q is no stack (%s) and no word of .join", w.name(), stackNames(b.train.Rules))
 			}
 			j.Stack = s.Name
 		}
@@ -311,7 +315,7 @@ func parseJoin(b *Bot, args []word) (train.Event, error) {
 func parseDrive(b *Bot, args []word) (train.Event, error) {
 	d := train.Drive{Spoke: b.heard()}
 	if len(args) > 0 && !args[0].quoted {
-		d.To = args[0].text
+		d.To = args[0].name()
 	}
 	return d, nil
 }
@@ -320,7 +324,7 @@ func parseAt(b *Bot, args []word) (train.Event, error) {
 	if len(args) == 0 {
 		return nil, &usageError{".at which stage? .at STAGE [STACK]"}
 	}
-	return train.At{Stage: args[0].text, Stack: b.stackWord(args[1:])}, nil
+	return train.At{Stage: args[0].name(), Stack: b.stackWord(args[1:])}, nil
 }
 
 // text is the quoted text among args, or else all of them.
@@ -371,7 +375,7 @@ func parseKick(_ *Bot, args []word) (train.Event, error) {
 	if len(args) == 0 {
 		return nil, &usageError{".kick whom? .kick N"}
 	}
-	return train.Kick{Nick: args[0].text}, nil
+	return train.Kick{Nick: args[0].name()}, nil
 }
 
 func parseNote(_ *Bot, args []word) (train.Event, error) {

@@ -32,6 +32,16 @@ func TestSplit(t *testing.T) {
 		"pushbot:":                      ``,
 		"pushbots: join":                ``,
 		"push: join":                    ``,
+		"<alice> .join":                 ``, // over a bridge
+		"\x02<al\u200bice>\x02 .join":   ``,
+		"[irc] alice: .join":            ``,
+		"[12:34:56] .join":              ``, // as a bouncer repeats it
+		"[12:34:56] pushbot: join":      ``,
+		"\u200b.join":                   ``,
+		"\u202e.join":                   ``,
+		"\x03" + "04.join":              ``,
+		"ｐushbot: join":                 ``,
+		"․join":                         ``, // another dot
 		"...":                           ``,
 		".":                             ``,
 		"":                              ``,

@@ -331,8 +331,8 @@ func (b *Bot) remember(rec store.Record) error {
 func (b *Bot) noted(at time.Time, e train.Effect) {
 	switch e := e.(type) {
 	case train.Logged:
-		b.enter(Entry{At: at.UTC(), By: e.By, Text: e.Text})
+		b.enter(Entry{At: at.UTC(), By: train.Visible(e.By), Text: e.Text})
 	case train.Hotfixed:
-		b.enter(Entry{At: at.UTC(), By: e.Nick, Text: fmt.Sprintf("hotfix of %s: %s (%s)", e.Stack, e.Why, e.As)})
+		b.enter(Entry{At: at.UTC(), By: train.Visible(e.Nick), Text: fmt.Sprintf("hotfix of %s: %s (%s)", e.Stack, e.Why, e.As)})
 	}
 }

@@ -1,20 +1,30 @@
 package bot
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"pushtrain/bot/store"
 	"pushtrain/deploy"
 	"pushtrain/train"
 )
 
 // answerTopic writes the bot's own topic again.
-func answerTopic(b *Bot, _ train.Who, _ []word) []string {
-	if b.mute {
+func answerTopic(b *Bot, who train.Who, _ []word) []string {
+	switch {
+	case b.mute:
 		return []string{"I may not set the topic here: /op " + b.nick + ", or /mode -t"}
+	case b.full:
+		return []string{errFull.Error()}
 	}
+	v, err := json.Marshal(body{By: who, Known: known(b.train, who)})
+	if err != nil {
+		panic(fmt.Sprintf("bot: %v", err)) // unreachable: it is plain data
+	}
+	b.recs = append(b.recs, store.Record{At: b.now(), Kind: kindShown, Type: "Topic", Body: v})
 	b.asked = ""
 	return nil
 }
@@ -29,6 +39,13 @@ func answerQueue(b *Bot, _ train.Who, _ []word) []string {
 	}
 	if n > 0 {
 		out = append(out, fmt.Sprintf("%s, %s; %s", plural(len(q.Trains), "train"), plural(n, "rider"), b.seatNow()))
+	}
+	for _, t := range q.Trains {
+		for _, r := range t.Riders {
+			if twin := b.twin(r.Nick); twin != "" {
+				out = append(out, notTwin(r.Nick, twin))
+			}
+		}
 	}
 	return out
 }
@@ -159,7 +176,7 @@ func (b *Bot) seatNow() string {
 func answerHelp(b *Bot, _ train.Who, args []word) []string {
 	p := b.cfg.Prefix
 	if len(args) > 0 {
-		name := strings.TrimPrefix(args[0].text, p)
+		name := strings.TrimPrefix(args[0].name(), p)
 		c, ok := b.find(name)
 		if !ok {
 			return []string{fmt.Sprintf("there is no %s%s", p, name)}

@@ -15,12 +15,28 @@ const (
 	kindTrain   = "train"   // a train.Input and its effects
 	kindDeploy  = "deploy"  // a deploy.Input
 	kindRefusal = "refusal" // what a person asked for in vain
+	kindShown   = "shown"   // what a person had the bot show to all
 )
 
 // body is how a train.Input is kept; its At is the record's.
 type body struct {
 	By    train.Who       `json:",omitzero"`
+	Known string          `json:",omitempty"` // what proved who By is, see known; it is read by people
 	Event json.RawMessage `json:",omitempty"`
+}
+
+// known is what proves who by is: the shell, the page, which asked for a password, or
+// the identity by which the channel knows people.
+func known(s train.State, by train.Who) string {
+	switch {
+	case by.Nick == "":
+		return ""
+	case by.Shell:
+		return "shell"
+	case by.Web != "":
+		return "page"
+	}
+	return s.Identity()
 }
 
 // fact is how one effect is kept beside its input.
@@ -30,12 +46,12 @@ type fact struct {
 }
 
 // record is the journal's form of a train input.
-func record(in train.Input, effects []train.Effect) (store.Record, error) {
+func record(in train.Input, known string, effects []train.Effect) (store.Record, error) {
 	event, err := json.Marshal(in.Event)
 	if err != nil {
 		return store.Record{}, err
 	}
-	b, err := json.Marshal(body{By: in.By, Event: event})
+	b, err := json.Marshal(body{By: in.By, Known: known, Event: event})
 	if err != nil {
 		return store.Record{}, err
 	}
@@ -52,6 +68,18 @@ func record(in train.Input, effects []train.Effect) (store.Record, error) {
 		rec.Facts, err = json.Marshal(facts)
 	}
 	return rec, err
+}
+
+// RestoreRecord says in the journal and in the deploy log that a user of this machine
+// has had the journal go on from a copy.
+func RestoreRecord(at time.Time, user, file string) (store.Record, error) {
+	by, text := shellUser(user), "the journal was taken up from "+file
+	return record(train.Input{At: at, By: by, Event: train.Log{Text: text}}, known(train.State{}, by), []train.Effect{train.Logged{By: by.Nick, Text: train.CleanMessage(text)}})
+}
+
+// shellUser is a user of this machine.
+func shellUser(name string) train.Who {
+	return train.Who{Nick: name, User: name, Host: "shell", Shell: true}
 }
 
 // Input reads a train record back.
@@ -106,22 +134,32 @@ type refusals struct {
 // refusal is the record of it.
 type refusal struct {
 	By    train.Who
-	Event string // the type of the event that was refused
+	Known string // as in body
+	Event string // the type of the event that was refused; where there was none, the command
 	Code  string
 	Text  string
 	Count int
 }
 
-func (b *Bot) noteRefusal(by train.Who, e train.Event, r *train.Refusal) {
+// noteRefusal notes that what, a command, was refused because of err; e is what it
+// asked for, nil where it did not come so far.
+func (b *Bot) noteRefusal(by train.Who, what string, e train.Event, err error) {
 	if b.full {
 		return // the reserve is for what ends a rollout
 	}
-	key := b.train.Casemap.Fold(by.Nick) + "\x00" + train.TypeName(e) + "\x00" + r.Code
+	if e != nil {
+		what = train.TypeName(e)
+	}
+	code := "usage"
+	if r, ok := err.(*train.Refusal); ok {
+		code = r.Code
+	}
+	key := b.train.Casemap.Fold(by.Nick) + "\x00" + what + "\x00" + code
 	if old := b.refusals[key]; old != nil {
 		old.more++
 		return
 	}
-	n := &refusals{first: b.now(), rec: refusal{By: by, Event: train.TypeName(e), Code: r.Code, Text: r.Text, Count: 1}}
+	n := &refusals{first: b.now(), rec: refusal{By: by, Known: known(b.train, by), Event: what, Code: code, Text: train.Visible(err.Error()), Count: 1}}
 	b.refusals[key] = n
 	b.recordRefusal(n.rec)
 }

@@ -33,10 +33,6 @@ func (b *Bot) Press(ctx context.Context, p Person, text string) (refusal string,
 }
 
 func (b *Bot) press(p Person, text string) error {
-	who, err := b.inChannel(p)
-	if err != nil {
-		return err
-	}
 	w := words(text)
 	if len(w) == 0 {
 		return &usageError{"nothing was pressed"}
@@ -44,6 +40,11 @@ func (b *Bot) press(p Person, text string) error {
 	c, ok := b.find(w[0].text)
 	if !ok || c.parse == nil {
 		return &usageError{fmt.Sprintf("%s is no button", w[0].text)}
+	}
+	who, err := b.inChannel(p)
+	if err != nil {
+		b.noteRefusal(train.Who{Nick: p.Nick, Account: p.Account, Web: p.User}, c.Name, nil, err)
+		return err
 	}
 	b.hear(who, false)
 	event, err := c.parse(b, w[1:])
@@ -54,8 +55,8 @@ func (b *Bot) press(p Person, text string) error {
 		b.channel("", fmt.Sprintf("%s says on the page: %s%s", b.quietly(who.Nick), b.cfg.Prefix, text))
 		err = b.try(who, event)
 	}
-	if r, ok := err.(*train.Refusal); ok {
-		b.noteRefusal(who, event, r)
+	if err != nil {
+		b.noteRefusal(who, c.Name, event, err)
 	}
 	return err
 }
@@ -65,7 +66,7 @@ func (b *Bot) press(p Person, text string) error {
 // not there can't press: they would not hear what becomes of it, and no seat would be theirs.
 func (b *Bot) inChannel(p Person) (train.Who, error) {
 	if !b.online {
-		return train.Who{}, &usageError{fmt.Sprintf("the bot is not in %s just now: the page speaks for people there; `pushtrain` in the shell does without", b.cfg.Channel)}
+		return train.Who{}, &train.Refusal{Code: "not here", Text: fmt.Sprintf("the bot is not in %s just now: the page speaks for people there; `pushtrain` in the shell does without", b.cfg.Channel)}
 	}
 	byAccount := b.train.Identity() == "account"
 	var found []train.Who
@@ -75,10 +76,10 @@ func (b *Bot) inChannel(p Person) (train.Who, error) {
 		}
 	}
 	if len(found) == 0 && byAccount {
-		return train.Who{}, &usageError{fmt.Sprintf("nobody in %s is logged in as %s: come in first, the page speaks for people who are there", b.cfg.Channel, p.Account)}
+		return train.Who{}, &train.Refusal{Code: "not here", Text: fmt.Sprintf("nobody in %s is logged in as %s: come in first, the page speaks for people who are there", b.cfg.Channel, p.Account)}
 	}
 	if len(found) == 0 {
-		return train.Who{}, &usageError{fmt.Sprintf("%s is not in %s: come in first, the page speaks for people who are there", p.Nick, b.cfg.Channel)}
+		return train.Who{}, &train.Refusal{Code: "not here", Text: fmt.Sprintf("%s is not in %s: come in first, the page speaks for people who are there", p.Nick, b.cfg.Channel)}
 	}
 	rank := func(w train.Who) int { // of somebody with two clients, the one who rides counts, then the usual nick
 		switch {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -68,12 +69,16 @@ func (b *Bot) archive(f func(c *crew) func()) {
 
 // askReload has the configuration read, and takes it up as soon as may be.
 func (b *Bot) askReload(a *ask, by train.Who) {
+	var err error
 	switch {
 	case b.cfg.Reread == nil:
-		b.end(a, ExitNotNow, nil, "this bot has no file to read again")
-		return
+		err = &train.Refusal{Code: "no file", Text: "this bot has no file to read again"}
 	case b.rereading:
-		b.end(a, ExitNotNow, nil, "the configuration is being read already")
+		err = &train.Refusal{Code: "twice", Text: "the configuration is being read already"}
+	}
+	if err != nil {
+		b.noteRefusal(by, "reload", nil, err)
+		b.end(a, ExitNotNow, nil, err.Error())
 		return
 	}
 	b.rereading = true
@@ -90,6 +95,8 @@ func (b *Bot) askReload(a *ask, by train.Who) {
 					}
 				case exit == ExitDone:
 					b.change = nil // what waited was taken back
+				default:
+					b.noteRefusal(by, "reload", nil, &train.Refusal{Code: "reload", Text: strings.Join(said, "; ")})
 				}
 				if next != nil && b.change != nil {
 					said = append(said, "it holds when what is under way has ended")
@@ -117,6 +124,7 @@ func (b *Bot) takeUp() error {
 	d, err := c.Open()
 	if err != nil {
 		b.cfg.Log.Error().Err(err).Msg("the configuration of before stays")
+		b.noteRefusal(c.by, "reload", nil, err)
 		return err
 	}
 	err = b.apply(c.by, train.Log{Text: "reloaded: " + c.Text})

@@ -18,7 +18,7 @@ func (b *Bot) deed(e train.Effect) {
 	case train.Deploy:
 		t := deploy.Target{Stack: e.Stack, Stage: e.Stage}
 		f := b.cfg.Fleets[t]
-		s := deploy.Start{Target: t, Hosts: f.Hosts, Train: e.Train, By: e.By, Ref: f.Branch, Test: f.Test, Check: f.Check, Why: e.Override, Force: e.Override != "", MaxQuarantine: f.MaxQuarantine}
+		s := deploy.Start{Target: t, Hosts: f.Hosts, Train: e.Train, By: train.Visible(e.By), Ref: f.Branch, Test: f.Test, Check: f.Check, Why: e.Override, Force: e.Override != "", MaxQuarantine: f.MaxQuarantine}
 		if e.Hotfix != "" && s.Why == "" {
 			s.Why = "hotfix: " + e.Hotfix
 		}
@@ -35,15 +35,15 @@ func (b *Bot) deed(e train.Effect) {
 		b.flipBack(e)
 	case train.Stop:
 		if id, ok := b.running(e.Stack); ok {
-			stop := deploy.Event(deploy.Abort{By: e.By, Why: e.Why})
+			stop := deploy.Event(deploy.Abort{By: train.Visible(e.By), Why: e.Why})
 			if b.book.Open[id].State == deploy.Stuck {
-				stop = deploy.Undo{By: e.By, Why: e.Why, Hosts: b.cfg.Fleets[b.book.Open[id].Target].Hosts}
+				stop = deploy.Undo{By: train.Visible(e.By), Why: e.Why, Hosts: b.cfg.Fleets[b.book.Open[id].Target].Hosts}
 			}
 			b.deployApply(id, stop)
 		}
 	case train.GoOn:
 		if id, ok := b.running(e.Stack); ok {
-			b.deployApply(id, deploy.Forward{By: e.By, Hosts: b.cfg.Fleets[b.book.Open[id].Target].Hosts})
+			b.deployApply(id, deploy.Forward{By: train.Visible(e.By), Hosts: b.cfg.Fleets[b.book.Open[id].Target].Hosts})
 		}
 	}
 }
@@ -70,7 +70,7 @@ func (b *Bot) flipBack(e train.FlipBack) {
 		return
 	}
 	f := b.cfg.Fleets[t]
-	b.begin(deploy.Start{Target: t, Hosts: f.Hosts, Train: e.Train, By: e.By, Release: rel, Back: true, Why: e.Why, MaxQuarantine: f.MaxQuarantine})
+	b.begin(deploy.Start{Target: t, Hosts: f.Hosts, Train: e.Train, By: train.Visible(e.By), Release: rel, Back: true, Why: e.Why, MaxQuarantine: f.MaxQuarantine})
 }
 
 // begin starts a rollout; one that the deploy core refuses has ended at once.

@@ -30,7 +30,7 @@ func (b *Bot) tell(by train.Who, e train.Effect) {
 	case train.Closing:
 		b.tellClosing(e)
 	case train.Asked:
-		b.channel("", fmt.Sprintf("%s: %s asks for %s of %s: .confirm by one of you starts it", b.pings(e.Riders), b.quietly(e.By), e.Stage, e.Releases()))
+		b.channel("", fmt.Sprintf("%s: %s asks for %s of %s: .confirm by one of you starts it", b.pings(e.Riders), b.distinctly(e.By), e.Stage, e.Releases()))
 	case train.AskVoid:
 		text := fmt.Sprintf("%s: what was to be confirmed has changed: .%s asks again", b.ping(e.Driver), e.Stage)
 		if e.By != "" {
@@ -38,7 +38,7 @@ func (b *Bot) tell(by train.Who, e train.Effect) {
 		}
 		b.channel("", text)
 	case train.Confirmed:
-		b.channel("", fmt.Sprintf("%s confirmed %s for %s", b.quietly(e.By), e.Stage, b.quietly(e.For)))
+		b.channel("", fmt.Sprintf("%s confirmed %s for %s", b.distinctly(e.By), e.Stage, b.quietly(e.For)))
 	case train.Up:
 		b.tellUp(by, e)
 		if !e.Again {
@@ -60,6 +60,9 @@ func (b *Bot) tell(by train.Who, e train.Effect) {
 		b.tellDeparted(by, e)
 	case train.Wheel:
 		text := fmt.Sprintf("%s: you drive now", b.ping(e.Driver))
+		if twin := b.twin(e.Driver); twin != "" {
+			text += "; " + notTwin(e.Driver, twin)
+		}
 		if e.Because != "" {
 			text += " (" + strings.ReplaceAll(e.Because, e.Was, b.quietly(e.Was)) + ")"
 		}
@@ -276,18 +279,62 @@ func (b *Bot) ping(nick string) string {
 			return b.quietly(nick)
 		}
 	}
-	return nick
+	return train.Visible(nick)
 }
+
+// distinctly is nick, quietly, and whom they look like and are not.
+func (b *Bot) distinctly(nick string) string {
+	if twin := b.twin(nick); twin != "" {
+		return b.quietly(nick) + " (" + notTwin(nick, twin) + ")"
+	}
+	return b.quietly(nick)
+}
+
+// twin is a rider, or somebody in the channel, whose nick looks like another one; "" = nobody's does.
+func (b *Bot) twin(nick string) string {
+	var others []string
+	for _, t := range b.train.Queue.Trains {
+		others = append(others, nicksOf(t)...)
+	}
+	for _, other := range append(others, b.nicks()...) {
+		if b.train.Casemap.Alike(nick, other) {
+			return other
+		}
+	}
+	return ""
+}
+
+// notTwin says how two nicks are told apart.
+func notTwin(nick, twin string) string {
+	return fmt.Sprintf("%s is not %s", spelled(nick), spelled(twin))
+}
+
+// spelled is a nick in which no letter looks like another: what is not ASCII by its number.
+func spelled(nick string) string {
+	var b strings.Builder
+	for _, r := range train.Visible(nick) {
+		if r < utf8.RuneSelf {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, "<U+%04X>", r)
+		}
+	}
+	return b.String()
+}
+
+// pingBreak is a zero-width space.
+const pingBreak = "\u200b"
 
 func (b *Bot) quietly(nick string) string { return quietly(nick) }
 
 // quietly is a nick that rings no client: a zero-width space stands behind its first letter.
 func quietly(nick string) string {
+	nick = train.Visible(nick)
 	_, first := utf8.DecodeRuneInString(nick)
 	if first == len(nick) {
 		return nick
 	}
-	return nick[:first] + "\u200b" + nick[first:]
+	return nick[:first] + pingBreak + nick[first:]
 }
 
 // hush breaks the pings of those who hold the line in a sentence about it.

@@ -37,7 +37,7 @@ func (b *Bot) question(args []word) (train.Question, error) {
 		} else if s, ok := b.train.Rules.Find(w.text); ok {
 			q.Stack = s.Name
 		} else if nickForm.MatchString(w.text) && !w.quoted {
-			q.Nick = w.text
+			q.Nick = w.name()
 		} else {
 			return q, &usageError{fmt.Sprintf("%q is no period, stack or nick: .stats %s", w.text, statsUsage)}
 		}

@@ -34,7 +34,7 @@ func pushes(t *testing.T, path string, rules train.Rules, n int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rec, err := record(in, effects)
+		rec, err := record(in, "", effects)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -144,7 +144,7 @@ func (s *stage) checkJournal() {
 		if err != nil {
 			s.t.Fatalf("record %d, %s, is refused in the replay: %v", rec.Seq, rec.Type, err)
 		}
-		again, err := record(in, effects)
+		again, err := record(in, known(state, in.By), effects)
 		if err != nil || !bytes.Equal(again.Facts, rec.Facts) {
 			s.t.Fatalf("record %d, %s, has other effects in the replay (%v):\n got %s\nwant %s", rec.Seq, rec.Type, err, again.Facts, rec.Facts)
 		}

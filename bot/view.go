@@ -64,6 +64,7 @@ type ViewTrain struct {
 	Before  []string    `json:"before,omitempty"` // texts in front of it that are no trains
 	Ships   []ViewShip  `json:"ships,omitempty"`
 	Riders  []ViewRider `json:"riders"` // the first drives
+	Asks    ViewAsk     `json:"asks,omitzero"`
 }
 
 // ViewHotfix is why a train goes first, and on whose word.
@@ -73,6 +74,17 @@ type ViewHotfix struct {
 	As    string    `json:"as"` // account, hostmask or nick: what proved who that is
 	Since time.Time `json:"since"`
 }
+
+// ViewAsk is what waits for another rider's .confirm.
+type ViewAsk struct {
+	Stage string    `json:"stage"`
+	By    string    `json:"by"`
+	Since time.Time `json:"since"`
+	Until time.Time `json:"until"`
+}
+
+// Pending reports whether a second person's word is waited for at that time.
+func (t ViewTrain) Pending(at time.Time) bool { return t.Asks.Stage != "" && at.Before(t.Asks.Until) }
 
 // ViewShip is what a train ships of one stack.
 type ViewShip struct {
@@ -242,7 +254,7 @@ func (b *Bot) makeView() *View {
 		v.Hours = b.hoursText()
 	}
 	for _, h := range q.Holds {
-		v.Holds = append(v.Holds, ViewHold{Stack: h.Stack, By: h.By, Why: h.Why, Since: h.Since})
+		v.Holds = append(v.Holds, ViewHold{Stack: h.Stack, By: train.Visible(h.By), Why: h.Why, Since: h.Since})
 	}
 	for i := range q.Trains {
 		v.Trains = append(v.Trains, b.viewTrain(i))
@@ -281,6 +293,9 @@ func (b *Bot) viewTrain(i int) ViewTrain {
 		if t.Stage != "" && mark == "" && j > 0 {
 			v.Waiting = append(v.Waiting, r.Nick)
 		}
+	}
+	if a := t.Asks; a.Stage != "" {
+		v.Asks = ViewAsk{Stage: a.Stage, By: a.By.Nick, Since: a.At, Until: a.Until()}
 	}
 	for _, s := range t.Ships {
 		v.Ships = append(v.Ships, ViewShip{Stack: s.Stack, Ship: Ship{s.Release, s.Commit}, Green: slices.Clone(s.Green)})

@@ -97,6 +97,21 @@ func TestView(t *testing.T) {
 	})
 }
 
+// TestViewOfAsk: what waits for a second person is seen until it is confirmed.
+func TestViewOfAsk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		defer s.end()
+		v := s.look("stacks web: princess prod?", "alice> .join", "bob> .join with alice", "alice> .princess", "web/princess ok", "bob> .good", "alice> .prod")
+		if a := v.Trains[0].Asks; a.Stage != "prod" || a.By != "alice" || a.Until.Sub(a.Since) != 15*time.Minute || !v.Trains[0].Pending(v.At) || v.Trains[0].Pending(a.Until) {
+			t.Errorf("it asks for %+v", a)
+		}
+		if v = s.look("bob> .confirm"); v.Trains[0].Asks != (ViewAsk{}) || v.Trains[0].Running != "prod" {
+			t.Errorf("after it was confirmed: %+v", v.Trains[0])
+		}
+	})
+}
+
 // TestViewOfProgress: what hosts are sent shows within a quarter of a second, and
 // none that look can hold the bot up.
 func TestViewOfProgress(t *testing.T) {

@@ -22,6 +22,9 @@ func (t *turn) join(e Join) error {
 	if stack == "" {
 		stack = t.Rules.Default()
 	}
+	if shown := Visible(t.by.Nick); shown != t.by.Nick {
+		return refuse("nick", "your nick has signs that nobody sees, %s: take another one", shown)
+	}
 	r := Rider{Nick: t.by.Nick, AskMe: e.AskMe, Hold: e.Hold, Who: t.by.identity(), Joined: t.at}
 	if stack != t.Rules.Default() {
 		r.Stack = stack

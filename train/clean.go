@@ -56,7 +56,7 @@ func printable(s string) string {
 		case unicode.IsControl(r):
 		case r == '\u200c', r == '\u200d': // joiners: scripts and pictures need them
 			b.WriteRune(r)
-		case unicode.Is(unicode.Cf, r):
+		case unicode.Is(unicode.Cf, r), unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r), r == '\u2800':
 		case strings.ContainsRune("“”„‟", r):
 			b.WriteByte('"')
 		default:

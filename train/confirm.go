@@ -19,6 +19,9 @@ type Ask struct {
 	Riders []time.Time // when each seat was taken, in order
 }
 
+// Until is when it is too late for the second one.
+func (a Ask) Until() time.Time { return a.At.Add(askLife) }
+
 // wantsOther reports whether a stage of one of these stacks wants a second person's
 // word. One that is STUCK has had it.
 func (t *turn) wantsOther(todo []Stack, stage string) bool {
@@ -54,7 +57,7 @@ func (t *turn) confirm(e Confirm) error {
 	switch {
 	case ask.Stage == "":
 		return refuse("nothing asked", "nothing waits for a second person: the driver, %s, asks by the stage's command", tr.Driver().Nick)
-	case !t.at.Before(ask.At.Add(askLife)):
+	case !t.at.Before(ask.Until()):
 		return refuse("too late", "%s asked at %s, more than %s ago: .%s asks again", ask.By.Nick, clock(ask.At), short(askLife), ask.Stage)
 	case j == 0 || t.Identity() != "nick" && t.sameIdentity(ask.By, t.by):
 		return refuse("same person", "%s asked for %s, and so far as I know that is you: it takes another rider", ask.By.Nick, ask.Stage)

@@ -10,7 +10,7 @@ func (t *turn) halt(e Halt) error {
 	if err != nil {
 		return err
 	}
-	h := Hold{Stack: stack, Why: CleanMessage(e.Why), By: t.by.Nick, Since: t.at}
+	h := Hold{Stack: stack, Why: CleanMessage(e.Why), By: Visible(t.by.Nick), Since: t.at}
 	for _, o := range t.Queue.Holds {
 		if o.Stack == h.Stack {
 			return refuse("held", "%s", describeHold(o))

@@ -61,7 +61,7 @@ func isNick(s string) bool {
 			if !isNickByte(byte(r)) {
 				return false
 			}
-		} else if !unicode.In(r, unicode.L, unicode.M, unicode.N) {
+		} else if !unicode.In(r, unicode.L, unicode.M, unicode.N) || hidden(r) {
 			return false
 		}
 	}

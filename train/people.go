@@ -106,9 +106,10 @@ func (s State) claims(r Rider, by Who) bool {
 }
 
 // identity is by without what may change from word to word.
-func (w Who) identity() Who { w.Op, w.Web = false, ""; return w }
+func (w Who) identity() Who { w.Op, w.Web, w.Shell = false, "", false; return w }
 
-// renamed follows a nick change. A seat keeps its old name when another one in the train has the new one.
+// renamed follows a nick change. A seat keeps its old name when another one in the
+// train has the new one, or that has signs that nobody sees.
 func (t *turn) renamed(e Renamed) {
 	for i := range t.Queue.Trains {
 		tr := &t.Queue.Trains[i]
@@ -117,7 +118,7 @@ func (t *turn) renamed(e Renamed) {
 			if !t.sits(*r, t.by) {
 				continue
 			}
-			if k := t.named(*tr, e.To); k < 0 || k == j {
+			if k := t.named(*tr, e.To); (k < 0 || k == j) && Visible(e.To) == e.To {
 				t.rename(r, e.To)
 			}
 			if r.Who != (Who{}) {

@@ -93,6 +93,7 @@ type Who struct {
 	Account string `json:",omitempty"` // "" = not logged in, or the server does not tell
 	Op      bool   `json:",omitempty"` // may override (config `irc.ops`)
 	Web     string `json:",omitempty"` // the name that they gave the page, which spoke for them; "" = they spoke themselves
+	Shell   bool   `json:",omitempty"` // it is a user of this machine, not a person in the channel
 }
 
 // Shown returns q without what the topic does not show. For every queue that

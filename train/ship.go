@@ -326,7 +326,7 @@ func (t *turn) rollback(e Rollback) error {
 	if !t.mayFlipBack(stack, l) && !(running && t.rides(*run)) {
 		t.overrule(".rollback")
 	}
-	p := PendingUndo{Stack: stack, Stage: stage, By: t.by.Nick, Why: why}
+	p := PendingUndo{Stack: stack, Stage: stage, By: Visible(t.by.Nick), Why: why}
 	if run == nil {
 		t.flipBack(p)
 		return nil
@@ -349,7 +349,7 @@ func (t *turn) holdBack(stack, by, why string, l *Live, run *Run) {
 	if slices.ContainsFunc(t.Queue.Holds, func(h Hold) bool { return h.Stack == stack }) {
 		return
 	}
-	h := Hold{Stack: stack, Why: CleanMessage(strings.TrimSuffix("rolled back: "+why, ": ")), By: by, Since: t.at}
+	h := Hold{Stack: stack, Why: CleanMessage(strings.TrimSuffix("rolled back: "+why, ": ")), By: Visible(by), Since: t.at}
 	switch {
 	case run != nil && (l == nil || run.Stage == l.Stage):
 		h.Train = run.Train

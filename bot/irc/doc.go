@@ -11,6 +11,15 @@
 // [Topic] with OnJoin: what stands there may be a person's edit made while the
 // bot was away.
 //
+// # Getting in
+//
+// A link that TLS does not secure, and a login that the server refuses or does not
+// offer, end that try: the bot has not said who it is in plain text, and does not enter
+// the channel. In plain text it waits with all that it says of itself until the server
+// has listed its capabilities; one that wants TLS (strict transport security) gets
+// it from the next try on, for as long as the Link lives. Each reason is logged as a
+// warning once, with its [Cure], until the bot has stayed in the channel for a minute.
+//
 // # Events
 //
 // Events come in the server's order. Online opens and Offline closes a stay in

@@ -44,6 +44,21 @@ func TestLinkEnds(t *testing.T) {
 	}
 }
 
+// TestTwins: girc knows one way of comparing nicks, and loses its state where a server
+// has another. That costs a link at most.
+func TestTwins(t *testing.T) {
+	t.Parallel()
+	server := listen(t, ircd.Options{})
+	r := open(t, server.Addr())
+	next[Online](r, nil)
+	for _, line := range []string{":x!u@h JOIN #push", ":a[b!u@h JOIN #push", ":x!u@h NICK a{b", ":a{b!u@h QUIT :gone", ":a[b!u@h KICK #push bot :out", ":a[b!u@h PRIVMSG #push :again"} {
+		server.Inject("bot", line)
+	}
+	next[Offline](r, nil)
+	server.Drop() // the server does not know that it has kicked the bot
+	next[Online](r, nil)
+}
+
 // TestStrangeLines are no reason to leave.
 func TestStrangeLines(t *testing.T) {
 	server := listen(t, ircd.Options{})
@@ -83,7 +98,7 @@ func TestLogin(t *testing.T) {
 	}{
 		"right":              {accounts, login, ""},
 		"wrong":              {accounts, func(c *Config) { login(c); c.SASL.Password = "x" }, "SASL authentication failed"},
-		"skipped":            {ircd.Options{}, login, errNoLogin.Error()},
+		"skipped":            {ircd.Options{}, login, errNoSASL.Error()},
 		"server password":    {ircd.Options{Password: "open"}, func(c *Config) { c.Password = "open" }, ""},
 		"no server password": {ircd.Options{Password: "open"}, func(*Config) {}, "Password incorrect"},
 	} {
@@ -182,6 +197,12 @@ func TestNeverSaid(t *testing.T) {
 		"@batch=1 :a!a@h PRIVMSG #push :in a batch",
 		"@time=" + old + " :a!a@h PRIVMSG #push :an hour old",
 		"@batch=1 :a!a@h TOPIC #push :in a batch",
+		"@time=" + old + " :a!a@h TOPIC #push :an hour old",
+		"@time=" + old + ";account=a :a!a@h PRIVMSG bot :an hour old, alone",
+		"@draft/relaymsg=bridge :a/elsewhere!a@h PRIVMSG #push :over a bridge",
+		":***!znc@znc.in PRIVMSG #push :Buffer Playback...",
+		":a!a@h PRIVMSG #push :.join [12:34:56]",
+		":***!znc@znc.in PRIVMSG #push :Playback Complete.",
 		":a!a@h NOTICE #push :a notice",
 		":a!a@h PRIVMSG #push :\x01ACTION acts\x01",
 		":a!a@h PRIVMSG #push :\x01unfinished",

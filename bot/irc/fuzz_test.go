@@ -17,11 +17,12 @@ import (
 // its channel. The session does not fall, says whole lines and no others, and tells
 // of nobody who has no nick, and of nothing that ends a line.
 func FuzzServer(f *testing.F) {
-	const greeting = ":s 001 bot :hi\r\n:s 005 bot CASEMAPPING=rfc1459 PREFIX=(ov)@+ CHANMODES=b,k,l,imnt WHOX :are here\r\n:s 376 bot :end\r\n" +
+	const greeting = ":s CAP * LS :\r\n:s 001 bot :hi\r\n:s 005 bot CASEMAPPING=rfc1459 PREFIX=(ov)@+ CHANMODES=b,k,l,imnt WHOX :are here\r\n:s 376 bot :end\r\n" +
 		":bot!b@h JOIN #push\r\n:s 353 bot = #push :@bot +alice bob\r\n:s 366 bot #push :end\r\n:s 332 bot #push :alice\r\n:s 315 bot #push :end\r\n"
 	for _, said := range []string{
-		"", ":s 433 * bot :taken\r\n:s 001 bot_ :hi\r\n", ":s CAP bot ACK :account-tag extended-join\r\n", "@account=a;time=2013-11-23T12:00:00Z :alice!a@h PRIVMSG #push :.join\r\n",
+		"", ":s CAP * LS :\r\n:s 433 * bot :taken\r\n:s 001 bot_ :hi\r\n", ":s CAP bot ACK :account-tag extended-join\r\n", "@account=a;time=2013-11-23T12:00:00Z :alice!a@h PRIVMSG #push :.join\r\n",
 		":alice!a@h PRIVMSG #push :\x01ACTION x\x01\r\n:alice!a@h NICK :carol\r\n:carol!a@h QUIT :a.b c.d\r\n", ":x!y@z KICK #push bot :out\r\n", ":s MODE #push +ovb-t bot alice *!*@*\r\n",
+		":s CAP * LS * :sasl=PLAIN\r\n:s CAP * LS :sts=port=6697,duration=1\r\n", ":s 421 * CAP :what?\r\n:s 464 * :no\r\n", ":***!znc@znc.in PRIVMSG #push :Buffer Playback...\r\n:s CAP bot NEW :sts=\r\n",
 		":alice!a@h TOPIC #push :\xff\r\n:s 482 bot #push :no\r\n", ":s 354 bot 77 u h alice acc\r\n:alice!a@h ACCOUNT *\r\n:alice!a@h CHGHOST u h\r\n", ":a JOIN\r\n:\r\n@\r\n: :\r\nPING\r\nERROR :x\r\n",
 	} {
 		f.Add([]byte(said), false)

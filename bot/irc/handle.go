@@ -20,15 +20,25 @@ func (s *session) handle(e girc.Event) error {
 	s.heard = time.Now()
 	switch e.Command {
 	case "CAP":
-		s.negotiated(e)
-		return nil
+		return s.negotiated(e)
+	case "901":
+		if s.link.cfg.SASL != nil {
+			return errLoggedOut
+		}
+	case "421", "451":
+		if s.asks { // so answer servers that know no CAP
+			return s.heardOffer()
+		}
 	case "PONG":
 		for _, n := range s.window.answered(e.Last()) {
 			s.post(Delivered{Receipt: n})
 		}
 		return nil
 	}
-	if s.phase == registering {
+	switch {
+	case s.asks:
+		return nil // the server has not heard of the bot
+	case s.phase == registering:
 		return s.register(e)
 	}
 	switch e.Command {
@@ -79,7 +89,7 @@ func (s *session) happened(e girc.Event) error {
 	case "PRIVMSG":
 		s.said(e, own)
 	case "TOPIC":
-		if s.here(e.Params[0]) && !replayed(e) {
+		if s.here(e.Params[0]) && !s.replayed(e) {
 			if !own || e.Last() == s.unheard {
 				s.unheard = ""
 			}
@@ -137,21 +147,39 @@ func (s *session) who(e girc.Event) Who {
 }
 
 func (s *session) said(e girc.Event, own bool) {
-	text, at := e.Last(), serverTime(e)
+	text := e.Last()
 	private := s.server.casemap.Same(e.Params[0], s.own.Nick)
 	switch {
 	case own, len(e.Params) < 2, !private && !s.here(e.Params[0]), strings.HasPrefix(text, "\x01"):
 		return
-	case replayed(e), byBot(e), !at.IsZero() && at.Before(s.joinedAt):
+	case e.Source.Name == playback:
+		s.playback = text == playbackBegins
+		return
+	case s.playback, s.replayed(e), relayed(e), byBot(e):
 		return
 	}
 	s.post(Said{From: s.who(e), Private: private, Text: text})
 }
 
-// replayed reports whether e comes out of a history, not from a person just now.
-func replayed(e girc.Event) bool {
+// ZNC says in between what, to clients that it can't tell it otherwise, that it repeats
+// what was said. Nobody can have its nick.
+const (
+	playback       = "***"
+	playbackBegins = "Buffer Playback..."
+)
+
+// replayed reports whether e comes out of a history, not from a person just now: in a
+// batch, or from before the bot came.
+func (s *session) replayed(e girc.Event) bool {
 	_, batched := e.Tags.Get("batch")
-	return batched
+	at := serverTime(e)
+	return batched || !at.IsZero() && at.Before(s.joinedAt)
+}
+
+// relayed reports whether e is of somebody elsewhere, by the word of a bridge.
+func relayed(e girc.Event) bool {
+	_, bridge := e.Tags.Get("draft/relaymsg")
+	return bridge
 }
 
 // byBot reports whether the server says that a bot speaks: two that answer each other never end.

@@ -22,7 +22,7 @@ func (s *session) join(now time.Time) error {
 func (s *session) joined(e girc.Event) error {
 	s.own = cmp.Or(s.who(e), s.own)
 	s.joinAt = time.Time{}
-	s.joinedAt = serverTime(e)
+	s.joinedAt, s.playback = serverTime(e), false
 	s.roster = newRoster(s.server.casemap)
 	s.roster.add(s.own)
 	s.topicLock = false
@@ -115,6 +115,7 @@ func (s *session) known(w Who) {
 // listed ends the listing: the reader learns that the bot is in the channel.
 func (s *session) listed() {
 	s.enter(online)
+	s.link.cfg.Log.Info().Str("channel", s.link.cfg.Channel).Str("nick", s.own.Nick).Int("after", s.link.trouble.tries).Msg("in the channel")
 	op, lock := s.rights()
 	s.post(Online{
 		Nick:      s.own.Nick,
@@ -150,9 +151,10 @@ func (s *session) saw(t Topic) {
 func (s *session) shutOut(err error) {
 	if s.phase == online && time.Since(s.since) >= stable {
 		s.joinWait.reset()
+		s.link.trouble = trouble{}
 	}
 	retry := s.joinWait.next()
-	s.link.cfg.Log.Warn().Err(err).Dur("retry", retry).Msg("not in the channel")
+	s.link.trouble.log(s.link.cfg.Log, err, retry)
 	s.enter(outside)
 	s.held = nil
 	s.joinAt = time.Now().Add(retry)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 // Channel are required.
 type Config struct {
 	Server     string      // host:port
-	TLS        *tls.Config // nil: plain text. ServerName is taken from Server when empty
+	TLS        *tls.Config // nil: plain text, see Upgrade. ServerName is taken from Server when empty
 	Nick       string
 	User       string // Nick when empty
 	RealName   string // Nick when empty
@@ -28,6 +29,13 @@ type Config struct {
 	ChannelKey string
 	QuitReason string // what others see when Run is ended
 	Log        zerolog.Logger
+
+	// Upgrade is TLS for a server that is reached in plain text and asks for TLS (IRCv3's
+	// strict transport security): the link goes there from then on. nil = as TLS that is empty.
+	Upgrade *tls.Config
+	// Upgraded is told of that address, so that a later Config can begin with it. It is
+	// called by Run and must not wait. nil = nobody is told.
+	Upgraded func(server string)
 }
 
 // SASL is how the bot logs in.
@@ -82,6 +90,7 @@ type Link struct {
 
 	// Owned by Run.
 	pending []Event // happened, not yet read
+	trouble trouble
 	wait    backoff
 	seen    string // the channel's topic as the bot last saw it ...
 	wrote   string // ... and as it last set it, seen or not
@@ -104,7 +113,7 @@ func New(cfg Config) *Link {
 		cfg.RealName = cfg.Nick
 	}
 	l := &Link{cfg: cfg, outbox: newOutbox()}
-	l.dial = func(ctx context.Context) (net.Conn, error) { return dial(ctx, cfg.Server, cfg.TLS) }
+	l.dial = func(ctx context.Context) (net.Conn, error) { return dial(ctx, l.cfg.Server, l.cfg.TLS) }
 	return l
 }
 
@@ -121,7 +130,7 @@ func (l *Link) Run(ctx context.Context, events chan<- Event) error {
 			return nil
 		}
 		retry := l.wait.next()
-		l.cfg.Log.Warn().Err(err).Dur("retry", retry).Msg("IRC link lost")
+		l.trouble.log(l.cfg.Log, err, retry)
 		l.pending = append(l.pending, Offline{Err: err, Retry: retry})
 		if !l.rest(ctx, events, retry) {
 			return nil
@@ -140,6 +149,27 @@ func (l *Link) attempt(ctx context.Context, events chan<- Event) error {
 	l.outbox.back(s.window.undelivered()...)
 	if s.phase == online && time.Since(s.since) >= stable {
 		l.wait.reset()
+		l.trouble = trouble{}
+	}
+	return l.upgrade(err)
+}
+
+// upgrade has the next attempt go where the server wants TLS, if that is why err ended this one.
+func (l *Link) upgrade(err error) error {
+	var sts *WantsTLS
+	if !errors.As(err, &sts) || sts.Port == 0 {
+		return err
+	}
+	host, _, splitErr := net.SplitHostPort(l.cfg.Server)
+	if splitErr != nil {
+		return splitErr // unreachable: check has split it
+	}
+	l.cfg.Server = net.JoinHostPort(host, strconv.Itoa(sts.Port))
+	if l.cfg.TLS = l.cfg.Upgrade; l.cfg.TLS == nil {
+		l.cfg.TLS = &tls.Config{}
+	}
+	if l.cfg.Upgraded != nil {
+		l.cfg.Upgraded(l.cfg.Server)
 	}
 	return err
 }

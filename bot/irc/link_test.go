@@ -294,6 +294,27 @@ func TestNetwork(t *testing.T) {
 	}
 }
 
+// TestReplay: a server that tells a newcomer what was said before tells no commands.
+func TestReplay(t *testing.T) {
+	t.Parallel()
+	n := irctest.Inspircd(t, irctest.NetworkOptions{})
+	alice := irctest.Dial(t, n.Addr(0), "alice")
+	alice.Join("#push")
+	alice.Send("MODE #push +H 10:1h")
+	alice.Say("#push", ".join of before")
+	alice.Sync()
+	bob := irctest.Dial(t, n.Addr(0), "bob")
+	bob.Join("#push")
+	bob.Expect(`^:alice!\S+ PRIVMSG #push :\.join of before$`) // it is repeated
+	r := open(t, n.Addr(0))
+	next[Online](r, nil)
+	alice.Expect(`^:bot!\S+ JOIN `)
+	alice.Say("#push", ".join of now")
+	if e := next[Said](r, nil); e.Text != ".join of now" {
+		t.Errorf("said: %+v", e)
+	}
+}
+
 // TestHand: a line with a receipt is acknowledged, others are not.
 func TestHand(t *testing.T) {
 	server := irctest.Ngircd(t, irctest.Options{})

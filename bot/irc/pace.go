@@ -13,6 +13,8 @@ func (s *session) advance(now time.Time) error {
 		return errors.New("the server did not accept the bot within 30 s")
 	case !s.window.asked.IsZero() && !now.Before(s.window.asked.Add(answerLimit)):
 		return errors.New("the server does not answer")
+	case s.asks && !now.Before(s.since.Add(offerLimit)):
+		return s.heardOffer()
 	case s.phase == registering:
 		return nil
 	}
@@ -43,6 +45,9 @@ func (s *session) advance(now time.Time) error {
 
 // next returns when advance has something to do even if nothing happens.
 func (s *session) next(now time.Time) time.Time {
+	if s.asks {
+		return s.since.Add(offerLimit)
+	}
 	if s.phase == registering {
 		return s.since.Add(registerLimit)
 	}

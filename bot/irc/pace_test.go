@@ -21,6 +21,8 @@ type peer struct {
 	mute bool   // says nothing at all, not even a welcome
 	took string // a nick that somebody else has
 	slow bool   // there is no end to its greeting
+	old  bool   // it knows no CAP ...
+	says string // ... and says this; "" = nothing
 	nick string // the bot's
 
 	mu    sync.Mutex
@@ -78,7 +80,10 @@ func (p *peer) serve() {
 		}
 		switch command {
 		case "CAP":
-			if strings.HasPrefix(rest, "LS") {
+			switch {
+			case p.old && p.says != "":
+				p.send(p.says)
+			case strings.HasPrefix(rest, "LS") && !p.old:
 				p.send(":s CAP * LS :")
 			}
 		case "NICK":

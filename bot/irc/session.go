@@ -13,6 +13,7 @@ import (
 
 const (
 	registerLimit = 30 * time.Second // from the open link to 001
+	offerLimit    = 5 * time.Second  // for the list of capabilities, which old servers do not have
 	greetingLimit = 10 * time.Second // from 001 to the end of the MOTD
 	joinLimit     = 30 * time.Second // from JOIN to its answer
 	listLimit     = 10 * time.Second // from the names to the end of WHO
@@ -61,7 +62,9 @@ type session struct {
 
 	own       Who
 	nickTries int
-	shortNick bool // the server refused the nick as it stood
+	shortNick bool     // the server refused the nick as it stood
+	offered   []string // capabilities, until all were listed
+	asks      bool     // plain text waits for that list, see wire
 	caps      map[string]bool
 	loggedIn  bool // 900 or 903 was seen
 	server    isupport
@@ -71,6 +74,7 @@ type session struct {
 	topicAt   time.Time // no TOPIC before; see topicLater
 	found     Topic     // the topic found on joining
 	joinedAt  time.Time // server-time of our JOIN; zero when the server has no such clock
+	playback  bool      // a bouncer repeats what was said
 	held      []Event   // what happened while the members were listed
 	goodbye   string    // what the server said in ERROR
 }
@@ -88,7 +92,8 @@ func newSession(l *Link, conn net.Conn) *session {
 		caps:   make(map[string]bool),
 		server: newISupport(),
 	}
-	s.wire = &wire{Conn: conn, heard: s.receive}
+	s.asks = l.cfg.TLS == nil
+	s.wire = &wire{Conn: conn, heard: s.receive, gate: s.asks}
 	return s
 }
 
@@ -125,7 +130,7 @@ func (s *session) client() (*girc.Client, error) {
 		Nick:       cfg.Nick,
 		User:       cfg.User,
 		Name:       cfg.RealName,
-		DisableSTS: true, // TLS is the caller's choice, never the server's
+		DisableSTS: true, // see offer
 		AllowFlood: true, // the window paces
 		PingDelay:  -1,   // the session asks
 		// Nicks are chosen by the session, which knows whether it is registered.

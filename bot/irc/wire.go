@@ -43,7 +43,7 @@ func dial(ctx context.Context, addr string, config *tls.Config) (net.Conn, error
 	secure := tls.Client(conn, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
-		return nil, fmt.Errorf("TLS handshake: %w", err)
+		return nil, &handshakeError{err}
 	}
 	return secure, nil
 }
@@ -55,12 +55,16 @@ func dial(ctx context.Context, addr string, config *tls.Config) (net.Conn, error
 //
 // girc writes through Write, whole lines, and only those pass that register the
 // link or answer PING: its WHO for every JOIN and its answers to CTCP would let
-// anybody spend the bot's allowance of lines.
+// anybody spend the bot's allowance of lines. Those that register it wait behind a
+// gate in plain text, until the server has said whether it wants TLS.
 type wire struct {
 	net.Conn
 	heard func(girc.Event)
-	part  []byte     // of a line that has not come whole; the reader's
-	mu    sync.Mutex // one line at a time is written
+	part  []byte // of a line that has not come whole; the reader's
+
+	mu     sync.Mutex // one line at a time is written
+	gate   bool
+	behind [][]byte
 }
 
 // Dial gives girc the open link instead of a new one.
@@ -88,22 +92,45 @@ func (w *wire) Read(p []byte) (int, error) {
 
 func (w *wire) Write(p []byte) (int, error) {
 	command, _, _ := bytes.Cut(bytes.TrimRight(p, "\r\n"), []byte(" "))
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	switch string(command) {
-	case "PASS", "CAP", "NICK", "USER", "AUTHENTICATE", "PONG":
+	case "PASS", "NICK", "USER", "AUTHENTICATE":
+		if w.gate {
+			w.behind = append(w.behind, bytes.Clone(p))
+			return len(p), nil
+		}
+		return w.write(p)
+	case "CAP", "PONG":
 		return w.write(p)
 	}
 	return len(p), nil
 }
 
+// open lets pass what waits behind the gate, and what comes.
+func (w *wire) open() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gate = false
+	for _, line := range w.behind {
+		if _, err := w.write(line); err != nil {
+			return err
+		}
+	}
+	w.behind = nil
+	return nil
+}
+
 // send writes one line of the session.
 func (w *wire) send(text string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	_, err := w.write([]byte(text + "\r\n"))
 	return err
 }
 
+// write is called by who holds mu.
 func (w *wire) write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if err := w.SetWriteDeadline(time.Now().Add(writeLimit)); err != nil {
 		return 0, err
 	}

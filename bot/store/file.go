@@ -23,6 +23,20 @@ func makeFolder(dir string) error {
 	return syncFolder(parent)
 }
 
+// WriteFile makes path, mode 0600, hold data and nothing else, durably; what was there
+// stays whole until then.
+func WriteFile(path string, data []byte) error {
+	fresh := path + ".new"
+	err := writeFile(fresh, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+	if err != nil {
+		return errors.Join(err, removeAny(fresh))
+	}
+	return replace(fresh, path)
+}
+
 // replace renames from, whose content is synced, to path, durably.
 func replace(from, path string) error {
 	if err := os.Rename(from, path); err != nil {

@@ -161,6 +161,8 @@ func (s *Server) wait(r *http.Request, pokes <-chan struct{}, tick <-chan time.T
 			if !s.mayStill(r) || st.alive() != nil {
 				return false
 			}
+		case <-s.over:
+			return false
 		case <-r.Context().Done():
 			return false
 		}

@@ -150,6 +150,24 @@ func TestStream(t *testing.T) {
 	}
 }
 
+// TestStreamsEndWithTheirRules: who may read is asked again when the page has another configuration.
+func TestStreamsEndWithTheirRules(t *testing.T) {
+	s, _ := site(t)
+	url, _ := serve(t, s, "127.0.0.1:0")
+	for range 2 {
+		front, run := follow(t, url+"/events", ""), follow(t, url+"/rollouts/119/events", "")
+		front.next()
+		run.next()
+		s.Replace(Config{Live: 2})
+		front.over()
+		run.over()
+	}
+	s.Replace(Config{Auth: Auth{Header: "X-Remote-User"}})
+	if f := follow(t, url+"/events", ""); f.status == 200 {
+		t.Error("whoever was turned away can follow")
+	}
+}
+
 // TestStreamsAreFew: one too many is told to come back, and there is a place again
 // when one has gone.
 func TestStreamsAreFew(t *testing.T) {

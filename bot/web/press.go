@@ -74,6 +74,9 @@ func (s *Server) youOf(p bot.Person, v *bot.View) *you {
 				add(&y.Buttons, "done", "Done", stack)
 			}
 		}
+		if t.Pending(v.At) && !drives {
+			add(&y.Buttons, "confirm", "Confirm "+t.Asks.Stage, stack)
+		}
 		if t.Running != "" {
 			add(&y.Careful, "abort", "Abort", stack)
 		}
@@ -170,7 +173,7 @@ func (s *Server) press(w http.ResponseWriter, r *http.Request) {
 // or a stage, and at most a stack behind it.
 func isButton(do string, v *bot.View) bool {
 	word, stack, more := strings.Cut(do, " ")
-	known := slices.Contains([]string{"join", "leave", "good", "uhoh", "done", "abort", "rollback"}, word)
+	known := slices.Contains([]string{"join", "leave", "good", "uhoh", "done", "confirm", "abort", "rollback"}, word)
 	of := !more
 	for _, st := range v.Stacks {
 		of = of || st.Name == stack

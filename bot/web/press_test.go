@@ -436,3 +436,28 @@ func TestOps(t *testing.T) {
 		t.Errorf("one who has an op's name may press %q", got)
 	}
 }
+
+// TestAsks: all see what waits for a second person, and until when; who may be that has a button for it.
+func TestAsks(t *testing.T) {
+	v := calm()
+	v.Trains[0].Asks = bot.ViewAsk{Stage: "prod", By: "kseever", Since: v.At.Add(-time.Minute), Until: v.At.Add(14 * time.Minute)}
+	has := func(nick string) bool {
+		for _, b := range New(Config{}, newShown(t, v)).youOf(bot.Person{User: nick, Nick: nick}, v).Buttons {
+			if b == (button{"confirm web", "Confirm prod web"}) {
+				return isButton(b.Do, v)
+			}
+		}
+		return false
+	}
+	if has("kseever") || has("bateman") || !has("jameslee") {
+		t.Errorf("the driver has the button: %v; somebody else: %v; another rider: %v", has("kseever"), has("bateman"), has("jameslee"))
+	}
+	const said = "kseever asks for prod of another rider: <kbd>.confirm</kbd>"
+	if body := get(New(Config{}, newShown(t, v)), "/").Body.String(); !strings.Contains(body, said) {
+		t.Error("the page does not say who asks")
+	}
+	v.Trains[0].Asks.Until = v.At.Add(-time.Minute)
+	if body := get(New(Config{}, newShown(t, v)), "/").Body.String(); has("jameslee") || strings.Contains(body, said) {
+		t.Error("the page still asks when it is too late")
+	}
+}

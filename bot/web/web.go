@@ -94,6 +94,7 @@ type Server struct {
 	logins *logins
 	secret []byte                 // of the tokens
 	next   atomic.Pointer[Server] // answers in place of this one; nil = none
+	over   chan struct{}          // closed when another one answers: streams end, and come again there
 }
 
 // New returns the page of src.
@@ -101,18 +102,22 @@ func New(cfg Config, src Source) *Server {
 	if cfg.Live == 0 {
 		cfg.Live = 200
 	}
-	s := &Server{cfg: cfg, src: src, places: make(chan struct{}, cfg.Live), logins: newLogins(cfg.Auth.Passwords), secret: make([]byte, 32), quiet: quietTime}
+	s := &Server{cfg: cfg, src: src, places: make(chan struct{}, cfg.Live), logins: newLogins(cfg.Auth.Passwords), secret: make([]byte, 32), quiet: quietTime, over: make(chan struct{})}
 	_, _ = rand.Read(s.secret) // it never fails, says crypto/rand
 	s.routes = s.guard(s.mux())
 	return s
 }
 
 // Replace has s answer by another configuration from the next request on. Streams
-// that are open go on as they are.
+// that are open end: who may read them is asked anew. One goroutine calls it.
 func (s *Server) Replace(cfg Config) {
 	next := New(cfg, s.src)
 	next.secret, next.places = s.secret, s.places
-	s.next.Store(next)
+	was := s.next.Swap(next)
+	if was == nil {
+		was = s
+	}
+	close(was.over)
 }
 
 // ServeHTTP answers one request.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -22,20 +21,30 @@ import (
 // that it has, to whom it means; and at the end it is where it was, and answers.
 func TestEveryByte(t *testing.T) {
 	t.Parallel()
-	server := irctest.Ngircd(t, irctest.Options{})
-	wire := listenIn(t, server.Addr())
-	boss := joined(t, server.Addr(), "boss")
+	everyByte(t, irctest.Ngircd(t, irctest.Options{}).Addr(), 16)
+}
+
+// TestEveryByteInspircd does it on a server that lets a newcomer in once a second.
+func TestEveryByteInspircd(t *testing.T) {
+	t.Parallel()
+	everyByte(t, irctest.Inspircd(t, irctest.NetworkOptions{}).Addr(0), 128)
+}
+
+// everyByte has so many people do it at once.
+func everyByte(t *testing.T, server string, crowd int) {
+	wire := irctest.NewTap(t, server)
+	boss := joined(t, server, "boss")
 	boss.Send("MODE #push -t")
-	startBot(t, queueConfig(t, wire.addr, t.TempDir()))
-	alice := joined(t, server.Addr(), "alice")
+	startBot(t, queueConfig(t, wire.Addr, t.TempDir()))
+	alice := joined(t, server, "alice")
 	alice.Say("#push", ".join")
 	topic(boss, "alice")
 
 	var visits sync.WaitGroup
-	for worker := range 16 {
+	for worker := range crowd {
 		visits.Go(func() {
-			for b := worker; b < 256; b += 16 {
-				everyWay(t, server.Addr(), string([]byte{byte(b)}), worker)
+			for b := worker; b < 256; b += crowd {
+				everyWay(t, server, string([]byte{byte(b)}), worker)
 			}
 		})
 	}
@@ -43,20 +52,20 @@ func TestEveryByte(t *testing.T) {
 	alice.Say("#push", ".message over")
 	boss.ExpectIn(90*time.Second, `^:pushbot!\S+ TOPIC #push :alice\b.* !! "over"`)
 
-	if n := wire.links(); n != 1 {
+	if n := wire.Links(); n != 1 {
 		t.Errorf("the bot has connected %d times", n)
 	}
 	ours := regexp.MustCompile(`^(CAP (LS|REQ|END)|NICK pushbot$|USER pushbot \* \* pushtrain$|JOIN #push$|MODE #push$|PONG |PING |WHO (#push|pushbot)|TOPIC #push( :|$)|` +
 		`(PRIVMSG #push|NOTICE (alice|[muv][^ ]*)) :[^\x01]*$)`)
-	lines := wire.said()
-	for _, line := range lines {
+	n := 0
+	for line := range strings.Lines(wire.Sent()) {
 		text, whole := strings.CutSuffix(line, "\r\n")
-		if !whole || len(line) > 512 || strings.ContainsAny(text, "\r\n\x00") || !ours.MatchString(text) {
+		if n++; !whole || len(line) > 512 || strings.ContainsAny(text, "\r\n\x00") || !ours.MatchString(text) {
 			t.Errorf("the bot has sent %q", line)
 		}
 	}
-	if len(lines) < 15 {
-		t.Errorf("the bot has sent %q and no more", lines)
+	if n < 15 {
+		t.Errorf("the bot has sent %q and no more", wire.Sent())
 	}
 }
 
@@ -93,77 +102,5 @@ func visit(t *testing.T, addr string, lines []string) {
 	}
 	if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the server does not end the link that said %q", lines)
-	}
-}
-
-// tap is a way to a server that notes what is sent there.
-type tap struct {
-	addr string
-	done sync.WaitGroup
-
-	mu    sync.Mutex
-	n     int
-	lines []string
-}
-
-func (w *tap) links() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.n
-}
-
-func (w *tap) said() []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.lines
-}
-
-// listenIn opens a tap that ends with the test.
-func listenIn(t *testing.T, server string) *tap {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &tap{addr: l.Addr().String()}
-	w.done.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			w.done.Go(func() { w.link(conn, server) })
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		w.done.Wait()
-	})
-	return w
-}
-
-func (w *tap) link(conn net.Conn, server string) {
-	defer conn.Close()
-	up, err := net.Dial("tcp", server)
-	if err != nil {
-		return
-	}
-	defer up.Close()
-	w.mu.Lock()
-	w.n++
-	w.mu.Unlock()
-	w.done.Go(func() { _, _ = io.Copy(conn, up); conn.Close() })
-	in := bufio.NewReader(conn)
-	for {
-		line, err := in.ReadString('\n')
-		if line != "" {
-			w.mu.Lock()
-			w.lines = append(w.lines, line)
-			w.mu.Unlock()
-			_, _ = io.WriteString(up, line)
-		}
-		if err != nil {
-			return
-		}
 	}
 }

@@ -50,6 +50,8 @@ $XDG_CONFIG_HOME/pushtrain/config.yaml or /etc/pushtrain/config.yaml. In state_d
 	releases/       per stack: the mirror of its repository, and the last releases
 	runs/N.log      the full log of rollout N, of the newest 1000
 	pushtrain.sock  where the shell reaches the bot
+	irc.sts         where a server that the configuration reaches in plain text wants TLS
+	code.key        what the codes of confirm_code are made with
 
 # A tour of the code, bottom up
 

@@ -19,6 +19,7 @@ import (
 	"pushtrain/bot/web"
 	"pushtrain/deploy"
 	"pushtrain/deploy/fleet"
+	"pushtrain/train"
 )
 
 // grade is how much a finding matters.
@@ -107,15 +108,16 @@ func examine(ctx context.Context, o *options, cfg Config, audit bool) []finding 
 	var parts sync.WaitGroup
 	var state, chat, hosts []finding
 	parts.Go(func() {
-		var online, alone bool
-		state, online, alone = o.checkBot(ctx, cfg, audit)
+		var status status
+		var alone bool
+		state, status, alone = o.checkBot(ctx, cfg, audit)
 		switch {
 		case alone:
 			chat = enter(ctx, cfg)
-		case online:
+		case status.Online:
 			chat = []finding{{fine, "irc", "the bot that runs is in " + cfg.IRC.Channel, ""}}
 		default:
-			chat = []finding{{fail, "irc", "the bot that runs is not in " + cfg.IRC.Channel, "its log says why; stop it, and doctor tries by itself"}}
+			chat = []finding{awayFinding(cfg, status)}
 		}
 	})
 	parts.Go(func() { hosts = checkHosts(ctx, cfg) })
@@ -179,7 +181,7 @@ func checkState(cfg Config) finding {
 }
 
 // checkBot asks the bot, or with none the journal, how all stands. alone = no bot runs.
-func (o *options) checkBot(ctx context.Context, cfg Config, audit bool) (found []finding, online, alone bool) {
+func (o *options) checkBot(ctx context.Context, cfg Config, audit bool) (found []finding, s status, alone bool) {
 	var last bot.Reply
 	var said []string
 	hear := func(r bot.Reply) {
@@ -193,22 +195,33 @@ func (o *options) checkBot(ctx context.Context, cfg Config, audit bool) (found [
 		_, err = o.alone(ctx, cfg, req, hear)
 	}
 	if err != nil {
-		return []finding{{fail, "journal", err.Error(), ""}}, false, alone
+		return []finding{{fail, "journal", err.Error(), ""}}, s, alone
 	}
-	status, err := readStatus(last.Data)
-	if err != nil {
-		return []finding{{fail, "bot", fmt.Sprintf("its answer can't be read: %v", err), "restart it: it is of another version than this program"}}, false, alone
+	if s, err = readStatus(last.Data); err != nil {
+		return []finding{{fail, "bot", fmt.Sprintf("its answer can't be read: %v", err), "restart it: it is of another version than this program"}}, s, alone
 	}
 	found = append(found, finding{fine, "journal", strings.Join(said[:len(cfg.Stacks)], "; "), ""})
-	for _, line := range status.Odd {
+	for _, line := range s.Odd {
 		found = append(found, finding{warn, "hosts", line, ""})
 	}
-	return found, status.Online, alone
+	return found, s, alone
+}
+
+// awayFinding is about a bot that runs and is not in its channel.
+func awayFinding(cfg Config, s status) finding {
+	f := finding{fail, "irc", "the bot that runs is not in " + cfg.IRC.Channel, "its log says why; stop it, and doctor tries by itself"}
+	if s.Away != "" {
+		f.Text += ": " + s.Away
+		f.Cure = s.Cure
+	}
+	return f
 }
 
 // status is what doctor reads of the answer to `status`.
 type status struct {
 	Online bool     `json:"online"`
+	Away   string   `json:"away"` // why it is not online; "" = it has not tried yet
+	Cure   string   `json:"cure"`
 	Odd    []string `json:"odd"`
 }
 
@@ -231,6 +244,11 @@ func enter(ctx context.Context, cfg Config) []finding {
 	if err != nil {
 		return []finding{{fail, "irc", err.Error(), ""}}
 	}
+	var found []finding
+	if c.TLS != nil && !cfg.IRC.TLS {
+		found = append(found, finding{warn, "irc", cfg.IRC.Server + " has asked for TLS (STS), and is reached as " + c.Server, "write that into irc.server, and remove `tls: false`"})
+	}
+	c.Upgraded = nil // the bot writes it down
 	ctx, leave := context.WithTimeout(ctx, ircPatience)
 	defer leave()
 	events := make(chan irc.Event)
@@ -243,17 +261,26 @@ func enter(ctx context.Context, cfg Config) []finding {
 			case irc.Online:
 				leave()
 				<-ran
-				return checkChannel(cfg, e)
+				cfg.IRC.TLS = cfg.IRC.TLS || len(found) > 0 // it was asked for
+				return append(found, checkChannel(cfg, e)...)
 			case irc.Offline:
+				grade := fail
+				if upgrade := (*irc.WantsTLS)(nil); errors.As(e.Err, &upgrade) && upgrade.Port != 0 {
+					grade = warn // the next try goes there
+				}
+				found = append(found, finding{grade, "irc", train.Visible(fmt.Sprintf("%s: %v", cfg.IRC.Server, e.Err)), irc.Cure(e.Err)})
+				if grade == warn {
+					continue
+				}
 				leave()
 				<-ran
-				return []finding{{fail, "irc", fmt.Sprintf("%s: %v", cfg.IRC.Server, e.Err), ""}}
+				return found
 			}
 		case err := <-ran:
 			if err == nil {
 				err = fmt.Errorf("the bot is not in %s after %s", cfg.IRC.Channel, ircPatience)
 			}
-			return []finding{{fail, "irc", fmt.Sprintf("%s: %v", cfg.IRC.Server, err), ""}}
+			return append(found, finding{fail, "irc", fmt.Sprintf("%s: %v", cfg.IRC.Server, err), ""})
 		}
 	}
 }
@@ -284,11 +311,20 @@ func checkChannel(cfg Config, e irc.Online) []finding {
 	case e.TopicLen < leastTopic:
 		say(warn, fmt.Sprintf("a topic has %d bytes here: a long queue ends in `… +n`", e.TopicLen), "raise the server's limit")
 	}
+	for _, m := range e.Members {
+		for _, known := range append([]string{cfg.IRC.Nick}, cfg.IRC.Ops...) {
+			if e.Casemap.Alike(m.Nick, known) {
+				say(warn, fmt.Sprintf("somebody there is called %+q, which looks like %s", m.Nick, known), "they are not taken for "+known+", but people may")
+			}
+		}
+	}
 	switch mode := cfg.IRC.Identity; {
 	case mode == "account" && !e.Accounts:
 		say(fail, "irc.identity is account, and the server tells no accounts: nobody can do anything", "set it to auto, or hostmask")
+	case !e.Accounts && cfg.IRC.ConfirmCode:
+		say(fine, "the server tells no accounts: a rollout needs the code that its driver was sent", "")
 	case !e.Accounts:
-		say(warn, fmt.Sprintf("irc.identity is %s, and the server tells no accounts: whoever takes a driver's nick can be the driver", mode), "use a server with services and account-notify")
+		say(warn, fmt.Sprintf("irc.identity is %s, and the server tells no accounts: whoever takes a driver's nick can be the driver", mode), "use a server with services and account-notify, or say `confirm_code: true`")
 	default:
 		say(fine, "the server tells everybody's account", "")
 	}

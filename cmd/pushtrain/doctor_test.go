@@ -137,7 +137,13 @@ func TestJudge(t *testing.T) {
 		"warn  irc: the server does not":    func(_ *Config, e *irc.Online) { e.TopicLen = 0 },
 		"warn  irc: a topic has 100 bytes":  func(_ *Config, e *irc.Online) { e.TopicLen = 100 },
 		"warn  irc: irc.identity is auto":   func(_ *Config, e *irc.Online) { e.Accounts = false },
-		"FAIL  irc: irc.identity is acc":    func(c *Config, e *irc.Online) { c.IRC.Identity, e.Accounts = "account", false },
+		"warn  irc: somebody there is called \"pushb0t\", which looks like pushbot": func(_ *Config, e *irc.Online) {
+			e.Members = []irc.Member{{Who: irc.Who{Nick: "pushb0t"}}, {Who: irc.Who{Nick: "pushbot"}}}
+		},
+		"warn  irc: somebody there is called \"\\u0430lice\", which looks like alice": func(c *Config, e *irc.Online) {
+			c.IRC.Ops, e.Members = []string{"alice"}, []irc.Member{{Who: irc.Who{Nick: "аlice"}}}
+		},
+		"FAIL  irc: irc.identity is acc": func(c *Config, e *irc.Online) { c.IRC.Identity, e.Accounts = "account", false },
 	} {
 		cfg := defaultConfig()
 		e := irc.Online{Nick: "pushbot", TopicLen: 300, Accounts: true, Op: true, TopicLock: true}
@@ -150,6 +156,12 @@ func TestJudge(t *testing.T) {
 		}
 		if len(odd) > 1 || want == "" && len(odd) > 0 || want != "" && (len(odd) == 0 || !strings.HasPrefix(odd[0], want)) {
 			t.Errorf("%q, want %q", odd, want)
+		}
+		cfg.IRC.ConfirmCode = true // makes up for accounts that are not told
+		for _, f := range checkChannel(cfg, e) {
+			if strings.Contains(f.Text, "can be the driver") {
+				t.Errorf("with codes: %s", f)
+			}
 		}
 	}
 }

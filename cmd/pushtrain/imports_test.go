@@ -50,7 +50,7 @@ var owners = map[string][]string{
 	"golang.org/x/crypto":       {"bot/web"},
 	"golang.org/x/term":         {"cmd/pushtrain"},
 	"github.com/hanwen/go-fuse": {"deploy/host/powertest"},
-	"golang.org/x/sys":          {"deploy/fleet", "deploy/host", "deploy/host/powertest", "deploy/release"},
+	"golang.org/x/sys":          {"cmd/pushtrain", "deploy/fleet", "deploy/host", "deploy/host/powertest", "deploy/release"},
 }
 
 // pure are the packages that only compute.

@@ -38,6 +38,8 @@ var manFiles = []struct{ path, text string }{
 	{"state_dir/backup", "copies of it, one after each rollout; see restore"},
 	{"state_dir/runs", "the full log of each rollout"},
 	{"state_dir/pushtrain.sock", "where the shell reaches the bot that runs"},
+	{"state_dir/irc.sts", "where a server that the configuration reaches in plain text has asked for TLS"},
+	{"state_dir/code.key", "what the codes of confirm_code are made with"},
 }
 
 // manSignals, of the page, is what signals do to the bot.

@@ -83,6 +83,9 @@ func TestRestore(t *testing.T) {
 	if _, said := served.shell("queue"); !strings.Contains(said, "<prod> alice | bob") {
 		t.Errorf("after the restore the queue is %s", said)
 	}
+	if _, said := served.shell("log"); !strings.Contains(said, shellUser()+" says: the journal was taken up from "+named[1]) {
+		t.Errorf("the deploy log does not say who restored it: %s", said)
+	}
 	lose()
 
 	// Only the copy of before the rollout to production is left.

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -291,7 +292,7 @@ func restoreCommand(o *options) *cobra.Command {
 				}
 				return exit(exitFailed, "%w", err)
 			}
-			if err := markRestored(cfg); err != nil {
+			if err := markRestored(cfg, args[0]); err != nil {
 				return err
 			}
 			o.tell(c.OutOrStdout(), args[0]+" is the journal now; `pushtrain run` goes on from it", map[string]string{"restored": args[0]})
@@ -300,13 +301,18 @@ func restoreCommand(o *options) *cobra.Command {
 	}
 }
 
-// markRestored has the next bot read in the topic who has joined since the copy.
-func markRestored(cfg Config) error {
+// markRestored has the next bot read in the topic who has joined since the copy, and
+// the journal say who had it go on from there.
+func markRestored(cfg Config, file string) error {
 	st, err := openStore(cfg)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(st.Commit(nil, map[string][]byte{bot.Restored: []byte("true")}), st.Close()); err != nil {
+	rec, err := bot.RestoreRecord(time.Now().Round(0), shellUser(), file)
+	if err != nil {
+		return err // unreachable: it is plain data
+	}
+	if err := errors.Join(st.Commit([]store.Record{rec}, map[string][]byte{bot.Restored: []byte("true")}), st.Close()); err != nil {
 		return exit(exitFailed, "%w", err)
 	}
 	return nil

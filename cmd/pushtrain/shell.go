@@ -272,9 +272,35 @@ func logCommand(o *options) *cobra.Command {
 	}
 	c.AddCommand(o.simple("verify", "Name the first entry of the journal that is not as it was written", cobra.NoArgs,
 		func([]string) bot.Request { return bot.Request{Do: "verify"} }))
+	c.AddCommand(auditCommand(o))
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "stay, and show what comes")
 	c.Flags().StringVar(&stack, "stack", "", "what went to this `STACK` only")
-	c.Flags().StringVar(&since, "since", "", "nothing older than this `TIME`: 90m, 7d, 2026-01-31 or 2026-01-31T12:00:00Z (default: the newest 500)")
+	c.Flags().StringVar(&since, "since", "", sinceHelp)
+	return c
+}
+
+const sinceHelp = "nothing older than this `TIME`: 90m, 7d, 2026-01-31 or 2026-01-31T12:00:00Z (default: the newest 500)"
+
+func auditCommand(o *options) *cobra.Command {
+	var since string
+	c := &cobra.Command{
+		Use: "audit", Short: "Show who did, or was refused, what, and how that person was known; and each step of rollouts", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			req := bot.Request{Do: "audit"}
+			if since != "" {
+				var err error
+				if req.Since, err = sinceOf(since, time.Now()); err != nil {
+					return err
+				}
+			}
+			cfg, err := o.load()
+			if err != nil {
+				return err
+			}
+			return o.ask(c.Context(), cfg, req, func(r bot.Reply) { o.entry(c.OutOrStdout(), c.ErrOrStderr(), r) })
+		},
+	}
+	c.Flags().StringVar(&since, "since", "", sinceHelp)
 	return c
 }
 
@@ -375,7 +401,7 @@ func (o *options) alone(ctx context.Context, cfg Config, req bot.Request, out fu
 		}
 	}
 	how := botConfig(cfg, zerolog.New(os.Stderr).Level(zerolog.WarnLevel), nil)
-	how.Idle = slices.Contains([]string{"status", "queue", "stats", "past", "entries", "verify"}, req.Do)
+	how.Idle = slices.Contains([]string{"status", "queue", "stats", "past", "entries", "audit", "verify"}, req.Do)
 	known, err := readSecrets(cfg)
 	if err != nil && !how.Idle {
 		how.Log.Warn().Err(err).Msg("what can't be read is not hidden in the run log either")

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	stdlog "log"
 	"net"
 	"os"
@@ -15,9 +16,11 @@ import (
 	_ "time/tzdata" // a machine may have none
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 
 	"pushtrain/bot"
 	"pushtrain/bot/irc"
+	"pushtrain/bot/store"
 	"pushtrain/bot/tell"
 	"pushtrain/bot/watch"
 	"pushtrain/bot/web"
@@ -173,7 +176,12 @@ type secrets struct {
 type ircSecrets struct{ password, sasl string }
 
 // readSecrets reads all of them. Where one can't be read it says so, and has the others.
+// From then on the kernel makes no core of this process, and shows its memory to root
+// alone; what it starts is not affected.
 func readSecrets(cfg Config) (s secrets, err error) {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return s, fmt.Errorf("keep secrets out of cores: %w", err)
+	}
 	read := func(key, path string) string {
 		if path == "" {
 			return ""
@@ -216,13 +224,54 @@ func ircConfig(cfg Config, s secrets, log zerolog.Logger) (irc.Config, error) {
 	if how := cfg.IRC.SASL; how.Mechanism != "" {
 		c.SASL = &irc.SASL{Mechanism: how.Mechanism, Account: how.Account, Password: s.irc.sasl}
 	}
+	secure, err := tlsConfig(cfg.IRC)
+	if err != nil {
+		return c, &exitError{exitConfig, err}
+	}
 	if cfg.IRC.TLS {
-		var err error
-		if c.TLS, err = tlsConfig(cfg.IRC); err != nil {
-			return c, &exitError{exitConfig, err}
+		c.TLS = secure
+		return c, nil
+	}
+	c.Upgrade = secure
+	c.Upgraded = func(server string) {
+		if err := keepUpgrade(cfg, server); err != nil {
+			log.Error().Err(err).Msg("the next start begins in plain text again")
 		}
 	}
+	server, err := upgraded(cfg)
+	if err != nil {
+		return c, &exitError{exitFailed, err}
+	}
+	if server != "" {
+		log.Warn().Str("server", server).Str("file", upgradePath(cfg)).Msg("the IRC server has asked for TLS, and is reached there: write that into irc.server, and remove `tls: false`")
+		c.Server, c.TLS = server, secure
+	}
 	return c, nil
+}
+
+// upgradePath is where the bot keeps, in one line, which server has asked for TLS and
+// where. It counts for as long as the configuration names that server.
+func upgradePath(cfg Config) string { return filepath.Join(cfg.StateDir, "irc.sts") }
+
+func keepUpgrade(cfg Config, server string) error {
+	return store.WriteFile(upgradePath(cfg), []byte(cfg.IRC.Server+" "+server+"\n"))
+}
+
+// upgraded is where the server of a configuration that says plain text wants TLS; "" =
+// it has never asked.
+func upgraded(cfg Config) (string, error) {
+	line, err := readSome(upgradePath(cfg), 4<<10)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read where the IRC server wants TLS: %w", err)
+	}
+	of, server, _ := strings.Cut(strings.TrimSpace(string(line)), " ")
+	if of != cfg.IRC.Server {
+		return "", nil
+	}
+	return server, nil
 }
 
 func tlsConfig(cfg IRCConfig) (*tls.Config, error) {

@@ -17,15 +17,18 @@ import (
 type Network struct {
 	t     testing.TB
 	dir   string
-	addr  [2]string  // for clients
-	port  [2]string  // for servers
-	serve [3]daemon  // the two servers and the services
-	opers [2]*Client // one at each server
+	addr  [2]string   // for clients
+	tls   [2][]string // for clients with TLS
+	port  [2]string   // for servers
+	serve [3]daemon   // the two servers and the services
+	opers [2]*Client  // one at each server
 }
 
 // NetworkOptions say what the servers of a Network leave out. The zero value is a whole one.
 type NetworkOptions struct {
-	NoTags bool // no account-tag: who speaks is known by extended-join, account-notify and WHOX
+	NoTags bool   // no account-tag: who speaks is known by extended-join, account-notify and WHOX
+	Certs  []Cert // the servers have a port with TLS for each, see TLSAddr
+	STS    bool   // in plain text they ask for TLS, with the first of Certs
 }
 
 // Inspircd starts a network that ends with the test. Without its programs the
@@ -78,6 +81,20 @@ func (n *Network) end() {
 
 // Addr is where clients reach the first server (0) or the second (1). Services are at the first.
 func (n *Network) Addr(server int) string { return n.addr[server] }
+
+// TLSAddr is where clients reach the first server with TLS, and it has the ith of the certificates.
+func (n *Network) TLSAddr(i int) string { return n.tls[0][i] }
+
+// StopServices ends the services; accounts stay what they are.
+func (n *Network) StopServices() { n.serve[2].Stop() }
+
+// StartServices starts them again, with what they know.
+func (n *Network) StartServices() {
+	n.t.Helper()
+	if err := n.services(); err != nil {
+		n.t.Fatalf("start services: %v", err)
+	}
+}
 
 // Split takes the second server from the network.
 func (n *Network) Split() {
@@ -172,6 +189,12 @@ func (n *Network) start(o NetworkOptions) error {
 		n.addr[i] = freeAddr(n.t)
 		_, n.port[i], _ = net.SplitHostPort(freeAddr(n.t)) // it comes from a listener
 	}
+	for i := range n.tls {
+		n.tls[i] = nil
+		for range o.Certs {
+			n.tls[i] = append(n.tls[i], freeAddr(n.t))
+		}
+	}
 	for i, name := range []string{"a", "b"} {
 		if err := os.WriteFile(n.file(name+".conf"), []byte(n.server(i, o)), 0o600); err != nil {
 			return err
@@ -227,7 +250,7 @@ func (n *Network) file(name string) string { return filepath.Join(n.dir, name) }
 func (n *Network) server(i int, o NetworkOptions) string {
 	modules := "spanningtree services_account cap sasl ircv3 ircv3_capnotify ircv3_chghost ircv3_servertime " +
 		"samode sakick " + // for Mode and Kick
-		"botmode ircv3_ctctags " +
+		"botmode ircv3_ctctags chanhistory " +
 		"deaf hidechans servprotect globops svshold cban chghost chgident namesx" // what Atheme asks for
 	if !o.NoTags {
 		modules += " ircv3_accounttag"
@@ -236,6 +259,18 @@ func (n *Network) server(i int, o NetworkOptions) string {
 	names := []string{"a", "b"}
 	_, port, _ := net.SplitHostPort(n.addr[i]) // it comes from a listener
 	fmt.Fprintf(&b, inspircd, n.dir, names[i], i+1, port, n.port[i], names[1-i], n.port[1-i])
+	if len(o.Certs) > 0 {
+		modules += " ssl_gnutls sslinfo"
+	}
+	for j, c := range o.Certs {
+		_, port, _ := net.SplitHostPort(n.tls[i][j]) // it comes from a listener
+		fmt.Fprintf(&b, "<sslprofile name=\"tls%d\" provider=\"gnutls\" certfile=%q keyfile=%q hash=\"sha256\">\n", j, c.CertFile, c.KeyFile)
+		fmt.Fprintf(&b, "<bind address=\"127.0.0.1\" port=%q type=\"clients\" ssl=\"tls%d\">\n", port, j)
+		if o.STS && j == 0 {
+			modules += " ircv3_sts"
+			fmt.Fprintf(&b, "<sts host=\"*\" port=%q duration=\"5m\">\n", port)
+		}
+	}
 	for m := range strings.FieldsSeq(modules) {
 		fmt.Fprintf(&b, "<module name=%q>\n", m)
 	}
@@ -268,7 +303,11 @@ loadmodule "modules/nickserv/ghost";
 loadmodule "modules/nickserv/logout";
 loadmodule "modules/nickserv/identify";
 loadmodule "modules/saslserv/main";
+loadmodule "modules/nickserv/set_core";
+loadmodule "modules/nickserv/set_password";
+loadmodule "modules/nickserv/cert";
 loadmodule "modules/saslserv/plain";
+loadmodule "modules/saslserv/external";
 nickserv { nick = "NickServ"; user = "NickServ"; host = "services.test"; real = "test"; };
 saslserv { nick = "SaslServ"; user = "SaslServ"; host = "services.test"; real = "test"; };
 serverinfo {
