@@ -80,6 +80,7 @@ func TestAudit(t *testing.T) {
 		"rollback": {live + "; alice> .done; " + live, ".rollback", "Rollback", "carol> .rollback", ""},
 		"hold":     {"", ".hold db", "Halt", "alice> .hold again", ""},
 		"unhold":   {"bob> .hold db", ".unhold", "Lift", "carol> .unhold", ""},
+		"hotfix":   {"", ".hotfix payments", "Hotfix", "carol> .hotfix", "no reason"},
 		"kick":     {"bob> .join", ".kick bob", "Kick", "carol> .kick nobody", ""},
 		"message":  {"", ".message slush", "Note", "carol> .message", "usage"},
 		"topic":    {"", ".topic", "Topic", "", ""}, // never refused, unless the bot may not set it either
