@@ -40,9 +40,10 @@ func answerQueue(b *Bot, _ train.Who, _ []word) []string {
 	if n > 0 {
 		out = append(out, fmt.Sprintf("%s, %s; %s", plural(len(q.Trains), "train"), plural(n, "rider"), b.seatNow()))
 	}
+	twin := b.twins()
 	for _, t := range q.Trains {
 		for _, r := range t.Riders {
-			if twin := b.twin(r.Nick); twin != "" {
+			if twin := twin(r.Nick); twin != "" {
 				out = append(out, notTwin(r.Nick, twin))
 			}
 		}

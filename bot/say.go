@@ -291,17 +291,27 @@ func (b *Bot) distinctly(nick string) string {
 }
 
 // twin is a rider, or somebody in the channel, whose nick looks like another one; "" = nobody's does.
-func (b *Bot) twin(nick string) string {
-	var others []string
+func (b *Bot) twin(nick string) string { return b.twins()(nick) }
+
+// twins is twin, for many nicks.
+func (b *Bot) twins() func(nick string) string {
+	alike := map[string][]string{} // nicks by shape
 	for _, t := range b.train.Queue.Trains {
-		others = append(others, nicksOf(t)...)
-	}
-	for _, other := range append(others, b.nicks()...) {
-		if b.train.Casemap.Alike(nick, other) {
-			return other
+		for _, r := range t.Riders {
+			alike[train.Shape(r.Nick)] = append(alike[train.Shape(r.Nick)], r.Nick)
 		}
 	}
-	return ""
+	for _, nick := range b.nicks() {
+		alike[train.Shape(nick)] = append(alike[train.Shape(nick)], nick)
+	}
+	return func(nick string) string {
+		for _, other := range alike[train.Shape(nick)] {
+			if !b.same(nick, other) {
+				return other
+			}
+		}
+		return ""
+	}
 }
 
 // notTwin says how two nicks are told apart.

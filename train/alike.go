@@ -6,10 +6,10 @@ import (
 )
 
 // Alike reports whether a and b are two nicks that people may read as one.
-func (m Casemap) Alike(a, b string) bool { return !m.Same(a, b) && shape(a) == shape(b) }
+func (m Casemap) Alike(a, b string) bool { return !m.Same(a, b) && Shape(a) == Shape(b) }
 
-// shape is nick without what eyes pass over.
-func shape(nick string) string {
+// Shape is nick without what eyes pass over: the same for all that are alike.
+func Shape(nick string) string {
 	return pairs.Replace(strings.Map(func(r rune) rune {
 		switch {
 		case hidden(r), unicode.Is(unicode.Mn, r):
