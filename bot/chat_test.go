@@ -72,7 +72,7 @@ func (c *channel) SetTopic(text string) {
 		c.echoes = append(c.echoes, e)
 		return
 	}
-	c.bot.inbox <- e
+	c.bot.ear.put(e)
 }
 
 func (c *channel) Say(_ irc.Priority, text string) { c.note("pushbot> " + text) }
@@ -83,7 +83,7 @@ func (c *channel) Notice(_ irc.Priority, nick, text string) {
 
 func (c *channel) Hand(nick, text string, receipt int) {
 	c.Notice(irc.Urgent, nick, text)
-	c.bot.inbox <- irc.Delivered{Receipt: receipt}
+	c.bot.ear.put(irc.Delivered{Receipt: receipt})
 }
 
 func (c *channel) Waiting() int {
@@ -113,7 +113,7 @@ func (c *channel) release() {
 	defer c.mu.Unlock()
 	c.held = false
 	for _, e := range c.echoes {
-		c.bot.inbox <- e
+		c.bot.ear.put(e)
 	}
 	c.echoes = nil
 }

@@ -129,6 +129,7 @@ func (b *Bot) takeUp() error {
 	n.fill()
 	b.cfg.Rules, b.cfg.Fleets, b.cfg.Prefix, b.cfg.People, b.cfg.Ops, b.cfg.Diffs, b.cfg.Secrets, b.cfg.Open, b.cfg.Audit =
 		n.Rules, n.Fleets, n.Prefix, n.People, n.Ops, n.Diffs, n.Secrets, n.Open, n.Audit
+	b.ear.setPrefix(n.Prefix)
 	b.configure()
 	b.forgetGone()
 	old.leave()
