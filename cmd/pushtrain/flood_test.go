@@ -1,18 +1,13 @@
 package main
 
 import (
-	"bufio"
-	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -21,7 +16,7 @@ import (
 	"pushtrain/bot/ircd"
 )
 
-var floodFor = flag.Duration("flood", 20*time.Second, "how long TestFlood and TestFloodServers flood the bot")
+var floodFor = flag.Duration("flood", 20*time.Second, "how long TestFlood floods the bot")
 
 const (
 	flooders  = 200
@@ -35,8 +30,7 @@ func TestFlood(t *testing.T) {
 	t.Parallel()
 	r := newLocalRig(t)
 	watcher := joined(t, r.server.Addr(), "watcher")
-	bot := exec.Command(os.Args[0], "run", "-q", "-c", r.config)
-	bot.Env = append(os.Environ(), "PUSHTRAIN_MAIN=1") // for TestMain
+	bot := exec.Command(program(t), "run", "-q", "-c", r.config) // the race detector would have it wait ten times as long
 	bot.Stderr = os.Stderr
 	bot.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := bot.Start(); err != nil {
@@ -114,7 +108,9 @@ func TestFlood(t *testing.T) {
 	alice.Say("#push", ".message over")
 	alice.ExpectIn(time.Minute, `^:pushbot!\S+ TOPIC #push :alice \+ robert \+ carol\b.* !! "?over`)
 	for _, line := range watcher.Sync() {
-		stays(t, line)
+		if words := strings.Fields(line); strings.HasPrefix(line, ":pushbot!") && slices.Contains([]string{"QUIT", "JOIN", "PART"}, words[1]) {
+			t.Errorf("the bot did not stay: %s", line)
+		}
 	}
 	end()
 }
@@ -132,20 +128,6 @@ func (r *localRig) stops(driver *irctest.Client, during func()) time.Duration {
 	driver.Say("#push", ".abort")
 	driver.Expect(`^:pushbot!\S+ PRIVMSG #push :.*web/princess stopped, nothing live was touched: .*\balice\b`)
 	return time.Since(began).Round(time.Millisecond)
-}
-
-// stays fails when a line shows that the bot has left or has come again. It reports
-// whether the bot has said it in the channel.
-func stays(t *testing.T, line string) bool {
-	t.Helper()
-	words := strings.Fields(line)
-	if !strings.HasPrefix(line, ":pushbot!") || words[1] == "NOTICE" {
-		return false
-	}
-	if slices.Contains([]string{"QUIT", "JOIN", "PART"}, words[1]) {
-		t.Errorf("the bot did not stay: %s", line)
-	}
-	return true
 }
 
 // flood is what its people say to the bot.
@@ -221,102 +203,4 @@ func floodLine(k, n int) string {
 		return fmt.Sprintf("PRIVMSG #push :.log flood %d", n)
 	}
 	return fmt.Sprintf("PRIVMSG #push :line %d of a very long conversation about nothing at all", n)
-}
-
-// TestFloodServers: people ask the bot as much as real servers with their own limits
-// let them. No server throws the bot out for what it answers.
-func TestFloodServers(t *testing.T) {
-	for name, start := range map[string]func(t *testing.T) string{
-		"ngircd": func(t *testing.T) string { return irctest.Ngircd(t, irctest.Options{Penalty: true}).Addr() },
-		"InspIRCd": func(t *testing.T) string {
-			return irctest.Inspircd(t, irctest.NetworkOptions{Limits: true}).Addr(0)
-		},
-		"ircd-hybrid": func(t *testing.T) string { return irctest.Hybrid(t).Addr() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			addr := start(t)
-			alice := joined(t, addr, "alice")
-			cfg := queueConfig(t, addr, t.TempDir())
-			cfg.IRC.Identity = "hostmask" // nobody here has an account
-			startBot(t, cfg)
-			alice.Send("MODE #push +o pushbot")
-			alice.Say("#push", ".join")
-			topic(alice, "alice")
-			watcher := joined(t, addr, "watcher")
-			people := 50
-			if *floodFor > time.Minute {
-				people = flooders
-			}
-			ctx, stop := context.WithTimeout(t.Context(), *floodFor)
-			defer stop()
-			var lines atomic.Int64
-			var talk sync.WaitGroup
-			for i := range people {
-				talk.Go(func() {
-					if err := asker(ctx, addr, fmt.Sprintf("f%d", i), &lines); err != nil && ctx.Err() == nil {
-						t.Errorf("f%d: %v", i, err)
-					}
-				})
-			}
-			defer talk.Wait()
-			again := time.NewTicker(5 * time.Second)
-			defer again.Stop()
-			var took []time.Duration
-			for flooding := true; flooding; {
-				select {
-				case <-again.C:
-				case <-ctx.Done():
-					flooding = false
-				}
-				began := time.Now()
-				alice.Say("#push", ".princess") // there is nothing to build: it fails at once
-				alice.ExpectIn(time.Minute, `^:pushbot!\S+ PRIVMSG #push :.*web/princess stopped, nothing live was touched`)
-				took = append(took, time.Since(began).Round(time.Millisecond))
-			}
-			said := 0
-			for _, line := range watcher.Sync() {
-				if stays(t, line) {
-					said++
-				}
-			}
-			slices.Sort(took)
-			t.Logf("%d people said %d lines, %.1f a second; the bot said %d in the channel; it told the driver %d times how a rollout ended, after %v (p50), %v (most)",
-				people, lines.Load(), float64(lines.Load())/floodFor.Seconds(), said, len(took), took[len(took)/2], took[len(took)-1])
-			if said < 10 {
-				t.Errorf("the bot said %d lines: nobody has tried it", said)
-			}
-		})
-	}
-}
-
-// asker is one person who says commands, each when the server has worked off the one
-// before, until ctx ends; their link has ended before if it returns earlier.
-func asker(ctx context.Context, addr, nick string, lines *atomic.Int64) error {
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	if _, err := fmt.Fprintf(conn, "NICK %s\r\nUSER %[1]s 0 * :%[1]s\r\n", nick); err != nil {
-		return err
-	}
-	words := []string{".help", ".join", ".queue", ".message from " + nick, ".status", ".leave", ".eta", ".help join", ".log from " + nick}
-	for in := bufio.NewScanner(conn); in.Scan(); {
-		line := in.Text()
-		if token, ping := strings.CutPrefix(line, "PING "); ping {
-			_, err = fmt.Fprintf(conn, "PONG %s\r\n", token)
-		} else if strings.HasPrefix(line, "ERROR ") {
-			return errors.New(line)
-		} else if word := strings.Fields(line + " . ."); slices.Contains([]string{"376", "422"}, word[1]) {
-			_, err = fmt.Fprint(conn, "JOIN #push\r\n")
-		} else if word[1] == "366" || word[1] == "PONG" {
-			_, err = fmt.Fprintf(conn, "PRIVMSG #push :%s\r\nPING :next\r\n", words[lines.Add(1)%int64(len(words))])
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return errors.New("the link has ended")
 }
