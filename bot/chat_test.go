@@ -16,6 +16,7 @@ type channel struct {
 	topic, by string  // what the channel shows, and who set it
 	locked    bool    // +t, and the bot is no op
 	busy      bool    // lines wait: topics do, and the bot gathers
+	backlog   int     // lines that wait besides
 	held      bool    // the echoes of topics are on their way
 	cut       int     // bytes of a topic that the server keeps; 0 = all
 	waiting   *string // a topic that waits for the link
@@ -90,9 +91,9 @@ func (c *channel) Waiting() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.busy {
-		return 1
+		return 1 + c.backlog
 	}
-	return 0
+	return c.backlog
 }
 
 // setBusy makes the link busy, or free again: then the newest topic goes.

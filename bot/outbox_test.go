@@ -28,6 +28,7 @@ func TestOutbox(t *testing.T) {
 		answers []answer
 		lines   []line
 		busy    bool
+		backlog int
 		after   time.Duration // between the first of them and flush
 		want    []string
 		left    bool // something still waits
@@ -48,6 +49,8 @@ func TestOutbox(t *testing.T) {
 			lines: []line{{Key: "up 1", Text: "alice: You're up"}, {Text: "the line is held"}}, want: []string{"pushbot> the line is held"}, left: true},
 		{name: "but not for ever", busy: true, after: 2 * time.Second, answers: joined(1), lines: []line{{Key: "up 1", Text: "alice: You're up"}},
 			want: []string{"pushbot> alice: You're up", "-p0- you ride"}},
+		{name: "unless they would wait there", backlog: maxSingle + 1, after: time.Hour, answers: joined(1), lines: []line{{Text: "it is live"}},
+			want: []string{"pushbot> it is live"}, left: true},
 		{name: "of two lines with a key the newer one is said", lines: []line{{Key: "up 1", Text: "alice: You're up"}, {Key: "x", Text: "x"}, {Key: "up 1", Text: "alice, bob: You're up"}},
 			want: []string{"pushbot> x", "pushbot> alice, bob: You're up"}},
 		{name: "a newer one without text takes the older one back", busy: true, lines: []line{{Key: "phase web", Text: "flipping"}, {Key: "phase web", Text: ""}, {Text: "it is live"}},
@@ -69,7 +72,7 @@ func TestOutbox(t *testing.T) {
 			for _, l := range c.lines {
 				o.say(at, l)
 			}
-			chat := &channel{busy: c.busy}
+			chat := &channel{busy: c.busy, backlog: c.backlog}
 			o.flush(at.Add(c.after), chat)
 			if got := chat.take(); !slices.Equal(got, c.want) {
 				t.Errorf("got  %q\nwant %q", got, c.want)
