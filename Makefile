@@ -1,7 +1,7 @@
 # make demo    the main job, on loopback; ARGS="--play=no --for 60s" go to `pushtrain demo`
 # make test    every test, with all that they need; PUSHTRAIN_SHOTS=DIR keeps pictures of the page
 # make bench   the figures; PEERS=yes has Ansible, Capistrano and shipit-deploy measured beside
-# make soak    long runs with full counts: PART=sim, mixed, faults, power, thief, life or deb, each under an hour;
+# make soak    long runs with full counts: PART=sim, mixed, faults, power, thief, flood, life or deb, each under an hour;
 #              PART=fuzz, 15 minutes for each kind of input from outside
 # make build   bin/pushtrain
 # make deb     bin/pushtrain_VERSION_ARCH.deb, with a unit, a manual page and completions
@@ -10,10 +10,11 @@
 SHELL := /bin/bash
 GO ?= go
 STATICCHECK := .tools/staticcheck
+HYBRID := .tools/ircd-hybrid
 ARGS ?=
 
 DEMO_PACKAGES := git rsync
-TEST_PACKAGES := git rsync openssh-client openssh-server ngircd inspircd atheme-services nginx util-linux strace zsh fish \
+TEST_PACKAGES := git rsync openssh-client openssh-server ngircd inspircd atheme-services libltdl7 nginx util-linux strace zsh fish \
 	irssi weechat-curses tmux php8.2-fpm apache2-bin libapache2-mod-php8.2 curl chromium fonts-dejavu-core man-db mandoc
 SOAK_PACKAGES := caddy debootstrap systemd
 PEER_PACKAGES := ansible capistrano
@@ -49,7 +50,7 @@ same:
 demo: packages-demo build
 	@bin/pushtrain demo $(ARGS)
 
-test: packages-test lint
+test: packages-test $(HYBRID) lint
 	$(GO) test -race -timeout 8m ./...
 	$(GO) test -run '^TestSeeds$$' ./deploy/sim -seeds 20000
 	@$(MAKE) --no-print-directory fuzz
@@ -63,6 +64,12 @@ lint: $(STATICCHECK)
 
 $(STATICCHECK):
 	GOBIN=$(CURDIR)/.tools $(GO) install honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+# Debian's ircd-hybrid excludes its ngircd: what is in the package is unpacked here.
+$(HYBRID):
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; set -e; chmod 755 "$$dir"; cd "$$dir"; \
+	apt-get -o APT::Sandbox::User=root download -qq ircd-hybrid || { sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; $$sudo apt-get update -qq; apt-get -o APT::Sandbox::User=root download -qq ircd-hybrid; }; \
+	mkdir -p $(CURDIR)/.tools; dpkg-deb -x *.deb unpacked; rm -rf $(CURDIR)/$(HYBRID); mv unpacked $(CURDIR)/$(HYBRID)
 
 # Every fuzz target there is, a few seconds each. Go reports "context deadline
 # exceeded" when the time ends in the middle of an input: that is no finding, a
@@ -88,9 +95,10 @@ SOAK_sim := -run '^TestSeeds$$' ./deploy/sim -seeds 1000000
 SOAK_faults := -run '^TestFaults$$' ./cmd/pushtrain -faults -faults-done $(CURDIR)/.soak/faults
 SOAK_power := -run '^TestPowerLoss$$' ./bot/store ./deploy/host -power
 SOAK_thief := -run '^TestThief$$' ./bot -thief 1000
+SOAK_flood := -parallel 4 -run '^TestFlood' ./bot ./cmd/pushtrain -flood 10m
 SOAK_deb := -run '^TestDeb$$' ./cmd/pushtrain -deb
 SOAK_life := -run '^TestLife$$' ./bot -life 50m
-PARTS := sim mixed faults power thief life deb fuzz
+PARTS := sim mixed faults power thief flood life deb fuzz
 
 # What comes from outside: IRC, the topic, commands, the configuration, hosts, the journal.
 SOAK_FUZZ := FuzzServer|FuzzParse|FuzzCommand|FuzzConfig|FuzzServe|FuzzDamage
@@ -101,7 +109,7 @@ soak: FUZZ = $(SOAK_FUZZ)
 soak: FUZZ_KEPT = $(CURDIR)/.soak/fuzz
 soak: packages-soak fuzz
 else
-soak: packages-soak
+soak: packages-soak $(HYBRID)
 	@[ -n '$(filter $(PARTS),$(PART))' ] || { echo 'make soak PART=…: one of $(PARTS)'; exit 2; }
 	$(GO) test -count=1 -timeout 60m -v $(SOAK_$(PART))
 endif

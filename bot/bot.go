@@ -103,7 +103,8 @@ type Bot struct {
 	cfg   Config
 	store *store.Store
 	chat  Chat
-	inbox chan any // irc.Event, done, *ask, later
+	inbox chan any // done, *ask, later
+	ear   *ear     // what happens in the channel
 	jobs  sync.WaitGroup
 	runs  *runLogs
 	clock func() time.Time // the wall's
@@ -136,6 +137,7 @@ type Bot struct {
 	restored bool        // see Restored
 	mute     bool        // the topic was refused (482): say so once
 	hinted   map[string]time.Time
+	lostAt   time.Time // when lines that were left out were last logged
 	refusals map[string]*refusals
 	open     map[effectKey]context.CancelFunc // effects of rollouts that are under way
 	watchers map[uint64][]*ask
@@ -197,7 +199,7 @@ func New(cfg Config, st *store.Store, chat Chat, d Deployer) (*Bot, error) {
 	cfg.fill()
 	b := &Bot{
 		cfg: cfg, store: st, chat: chat, crew: &crew{Deployer: discreet{d, cfg.Secrets}},
-		inbox: make(chan any, 1024), runs: openRunLogs(cfg.Dir), clock: time.Now,
+		inbox: make(chan any, 1024), ear: newEar(cfg.Prefix, cfg.Nick), runs: openRunLogs(cfg.Dir), clock: time.Now,
 		members: map[string]irc.Member{}, spoke: map[string]time.Time{}, nick: cfg.Nick,
 		hinted: map[string]time.Time{}, refusals: map[string]*refusals{},
 		open: map[effectKey]context.CancelFunc{}, watchers: map[uint64][]*ask{}, watches: map[deploy.Target]*watcher{},
@@ -234,16 +236,17 @@ func (b *Bot) load() error {
 	return b.loadLog()
 }
 
-// Events is where an irc.Link delivers.
+// Deliver takes what an irc.Link tells, until ctx ends.
 func (b *Bot) Deliver(ctx context.Context, events <-chan irc.Event) {
 	for {
+		from, taken := events, (<-chan struct{})(nil)
+		if b.ear.full() {
+			from, taken = nil, b.ear.taken
+		}
 		select {
-		case e := <-events:
-			select {
-			case b.inbox <- e:
-			case <-ctx.Done():
-				return
-			}
+		case e := <-from:
+			b.ear.put(e)
+		case <-taken:
 		case <-ctx.Done():
 			return
 		}
@@ -276,16 +279,11 @@ func (b *Bot) Run(ctx context.Context) error {
 				return nil // what was called off just now has not failed
 			}
 			b.handle(x)
-			for more := true; more && len(b.recs) < 256; { // what waits together shares one transaction
-				select {
-				case x := <-b.inbox:
-					b.handle(x)
-				default:
-					more = false
-				}
+			if err := b.work(); err != nil {
+				return err
 			}
-			_ = b.takeUp() // it has logged why not
-			if err := b.commit(); err != nil {
+		case <-b.ear.wake:
+			if err := b.work(); err != nil {
 				return err
 			}
 		case <-tick.C:
@@ -294,6 +292,7 @@ func (b *Bot) Run(ctx context.Context) error {
 				b.apply(train.Who{}, train.Tick{})
 			}
 			b.flushRefusals()
+			b.logLost()
 			b.room()
 			b.audit()
 			b.watch()
@@ -303,6 +302,33 @@ func (b *Bot) Run(ctx context.Context) error {
 			}
 			b.beat()
 		}
+	}
+}
+
+// work handles what waits together, in one transaction. Of what people say there may
+// be no end: they are answered in between.
+func (b *Bot) work() error {
+	for n := 0; n < maxBatch && len(b.recs) < maxBatch; n++ {
+		x, ok := b.next()
+		if !ok {
+			break
+		}
+		b.handle(x)
+	}
+	_ = b.takeUp() // it has logged why not
+	return b.commit()
+}
+
+// maxBatch is how many inputs, or records of them, one transaction has.
+const maxBatch = 256
+
+// next is what waits: what rollouts and shells have to say first.
+func (b *Bot) next() (any, bool) {
+	select {
+	case x := <-b.inbox:
+		return x, true
+	default:
+		return b.ear.take()
 	}
 }
 
@@ -334,6 +360,10 @@ func (b *Bot) beat() {
 func (b *Bot) handle(x any) {
 	b.hours()
 	switch x := x.(type) {
+	case talk:
+		b.onSaid(x)
+	case deaf:
+		b.answer(string(x), refused, b.deafText())
 	case irc.Event:
 		b.fresh = true
 		b.onIRC(x)
@@ -489,7 +519,12 @@ func (b *Bot) answer(nick string, k kind, text string) {
 	}
 }
 
-func (b *Bot) channel(key, text string) { b.outbox.say(b.now(), line{key, text}) }
+func (b *Bot) channel(key, text string) { b.outbox.say(b.now(), line{Key: key, Text: text}) }
+
+// talk is for what anybody may have the bot say, as often as they like.
+func (b *Bot) talk(key, text string) {
+	b.outbox.say(b.now(), line{Key: key, Text: text, Talk: true})
+}
 
 func (b *Bot) same(a, c string) bool { return b.train.Casemap.Same(a, c) }
 

@@ -20,8 +20,6 @@ func (b *Bot) onIRC(e irc.Event) {
 		clear(b.members)
 	case irc.Topic:
 		b.onTopic(e)
-	case irc.Said:
-		b.onSaid(e)
 	case irc.Joined:
 		b.members[b.fold(e.Who.Nick)] = irc.Member{Who: e.Who}
 		if who := b.who(e.Who); b.train.Claims(who, false) {
@@ -207,19 +205,14 @@ func (b *Bot) onRefused(e irc.Refused) {
 	}
 }
 
-// onSaid reads commands.
-func (b *Bot) onSaid(e irc.Said) {
+// onSaid carries out commands.
+func (b *Bot) onSaid(e talk) {
 	who := b.who(e.From)
 	_, here := b.members[b.fold(who.Nick)]
 	if here {
 		b.hear(who, e.Private)
 	}
-	prefix := b.cfg.Prefix
-	text := e.Text
-	if e.Private && !strings.HasPrefix(strings.TrimSpace(text), prefix) {
-		text = prefix + strings.TrimSpace(text) // alone with the bot, the prefix may be left out
-	}
-	for _, w := range split(text, prefix, b.nick) {
+	for _, w := range e.commands {
 		b.command(who, w, e.Private, here)
 	}
 	if !e.Private {
@@ -227,6 +220,17 @@ func (b *Bot) onSaid(e irc.Said) {
 			who = train.Who{} // nobody who could have a seat
 		}
 		b.voidCode(who, e.Text)
+	}
+}
+
+// logLost writes down, once a minute at most, how many lines were left out.
+func (b *Bot) logLost() {
+	if b.now().Sub(b.lostAt) < time.Minute {
+		return
+	}
+	if n := b.ear.lost(); n > 0 {
+		b.lostAt = b.now()
+		b.cfg.Log.Warn().Int("lines", n).Msg("people say too much; lines were left out")
 	}
 }
 

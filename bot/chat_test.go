@@ -16,6 +16,7 @@ type channel struct {
 	topic, by string  // what the channel shows, and who set it
 	locked    bool    // +t, and the bot is no op
 	busy      bool    // lines wait: topics do, and the bot gathers
+	backlog   int     // lines that wait besides
 	held      bool    // the echoes of topics are on their way
 	cut       int     // bytes of a topic that the server keeps; 0 = all
 	waiting   *string // a topic that waits for the link
@@ -72,7 +73,7 @@ func (c *channel) SetTopic(text string) {
 		c.echoes = append(c.echoes, e)
 		return
 	}
-	c.bot.inbox <- e
+	c.bot.ear.put(e)
 }
 
 func (c *channel) Say(_ irc.Priority, text string) { c.note("pushbot> " + text) }
@@ -83,16 +84,16 @@ func (c *channel) Notice(_ irc.Priority, nick, text string) {
 
 func (c *channel) Hand(nick, text string, receipt int) {
 	c.Notice(irc.Urgent, nick, text)
-	c.bot.inbox <- irc.Delivered{Receipt: receipt}
+	c.bot.ear.put(irc.Delivered{Receipt: receipt})
 }
 
 func (c *channel) Waiting() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.busy {
-		return 1
+		return 1 + c.backlog
 	}
-	return 0
+	return c.backlog
 }
 
 // setBusy makes the link busy, or free again: then the newest topic goes.
@@ -113,7 +114,7 @@ func (c *channel) release() {
 	defer c.mu.Unlock()
 	c.held = false
 	for _, e := range c.echoes {
-		c.bot.inbox <- e
+		c.bot.ear.put(e)
 	}
 	c.echoes = nil
 }

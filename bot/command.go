@@ -17,6 +17,7 @@ type Command struct {
 	Does    string // one sentence
 
 	rollout bool // starts or stops a rollout: never by private message
+	stops   bool // makes things safe: read of who says too much, too
 	// parse makes the event of a command that changes something; nil for a question.
 	parse func(b *Bot, args []word) (train.Event, error)
 	// answer says what a question asks for, in lines; nil for a change.
@@ -51,7 +52,7 @@ func Commands(rules train.Rules) []Command {
 			Does: "takes the wheel when the driver is gone or silent; `drive N` hands it to N"},
 		{Name: "good", Aliases: []string{"in", "go", "great", "si", "bueno", "listo"}, Args: "[STACK]", Who: "rider", parse: parseVote(train.Good),
 			Does: "marks you as good with the present stage"},
-		{Name: "uhoh", Aliases: []string{"bad", "notgood", "fml"}, Args: "[STACK]", Who: "rider", parse: parseVote(train.Uhoh),
+		{Name: "uhoh", Aliases: []string{"bad", "notgood", "fml"}, Args: "[STACK]", Who: "rider", stops: true, parse: parseVote(train.Uhoh),
 			Does: "marks you as not good: stops the next step until you clear it"},
 	}
 	for _, st := range stages(rules) {
@@ -65,11 +66,11 @@ func Commands(rules train.Rules) []Command {
 			Does: "sets the marker by hand, for a stage that something else deploys"},
 		{Name: "done", Aliases: []string{"finito"}, Args: "[STACK]", Who: "driver", parse: parseStack(func(s string) train.Event { return train.Done{Stack: s} }),
 			Does: "ends your train; the next one is told \"You're up\""},
-		{Name: "abort", Args: "[STACK]", Who: "riders, ops", rollout: true, parse: parseStack(func(s string) train.Event { return train.Abort{Stack: s} }),
+		{Name: "abort", Args: "[STACK]", Who: "riders, ops", rollout: true, stops: true, parse: parseStack(func(s string) train.Event { return train.Abort{Stack: s} }),
 			Does: "stops a rollout before its flip; after it, flips back"},
-		{Name: "rollback", Args: `[STACK [STAGE]] ["why"]`, Who: "riders, ops", rollout: true, parse: parseRollback,
+		{Name: "rollback", Args: `[STACK [STAGE]] ["why"]`, Who: "riders, ops", rollout: true, stops: true, parse: parseRollback,
 			Does: "flips back everywhere and holds the stack"},
-		{Name: "hold", Args: `[STACK] ["why"]`, Who: "anyone", parse: parseHold,
+		{Name: "hold", Args: `[STACK] ["why"]`, Who: "anyone", stops: true, parse: parseHold,
 			Does: "holds every lane, or one"},
 		{Name: "unhold", Args: "[STACK]", Who: "anyone", parse: parseStack(func(s string) train.Event { return train.Lift{Stack: s} }),
 			Does: "lifts holds"},

@@ -41,7 +41,7 @@ func (b *Bot) fetchBrings(e train.Up) {
 				b.tellSubjects(e.Train, stack, what)
 			}
 			if said := slices.DeleteFunc(said, func(s string) bool { return s == "" }); left == 0 && len(said) > 0 {
-				b.channel(fmt.Sprintf("brings %d", e.Train), strings.Join(said, "; "))
+				b.talk(fmt.Sprintf("brings %d", e.Train), strings.Join(said, "; "))
 			}
 		})
 	}

@@ -291,10 +291,10 @@ func (l *life) meet() {
 // byHand has somebody put themselves in front.
 func (l *life) byHand() {
 	l.t.Helper()
-	who, was := l.near(), says(l.queue)
+	who, was := l.near(), topicOf(l.queue)
 	l.wish(who.Nick, ".leave")
 	l.queue = slices.Insert(l.queue, 0, []string{who.Nick})
-	text := says(l.queue)
+	text := topicOf(l.queue)
 	if text == was {
 		return // servers tell of no such change
 	}
@@ -389,8 +389,8 @@ func (l *life) wrong(before resources) string {
 	switch {
 	case !f.online:
 		return "the bot is not in the channel"
-	case f.queue != says(l.queue):
-		return fmt.Sprintf("the bot's queue is %q, not %q", f.queue, says(l.queue))
+	case f.queue != topicOf(l.queue):
+		return fmt.Sprintf("the bot's queue is %q, not %q", f.queue, topicOf(l.queue))
 	}
 	l.watch.Send("NAMES #push")
 	there := false
@@ -406,8 +406,8 @@ func (l *life) wrong(before resources) string {
 		return strings.Contains(line, " 331 ") || strings.Contains(line, " 332 ")
 	})
 	_, text, _ := strings.Cut(line, " #push :")
-	if text != says(l.queue) {
-		return fmt.Sprintf("the topic is %q, not %q", text, says(l.queue))
+	if text != topicOf(l.queue) {
+		return fmt.Sprintf("the topic is %q, not %q", text, topicOf(l.queue))
 	}
 	if now := count(); before != (resources{}) && (now.goroutines > before.goroutines || now.files > before.files) {
 		return fmt.Sprintf("there are %+v, before %+v", now, before)
@@ -415,8 +415,8 @@ func (l *life) wrong(before resources) string {
 	return ""
 }
 
-// says is the topic of a queue.
-func says(queue [][]string) string {
+// topicOf is the topic of a queue.
+func topicOf(queue [][]string) string {
 	if len(queue) == 0 {
 		return "clear"
 	}

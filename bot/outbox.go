@@ -2,18 +2,21 @@ package bot
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"pushtrain/bot/irc"
 )
 
 // outbox holds what waits to be said. While the link is busy it sums up: more
-// than four answers of a kind become one line for the channel, and a line about
-// the same thing replaces the one before it (DESIGN §10.14). The zero outbox is empty.
+// than four answers of a kind become one line for the channel, of talk the last four
+// lines are said, and a line about the same thing replaces the one before it (DESIGN
+// §10.14). The zero outbox is empty.
 type outbox struct {
 	answers []answer
 	lines   []line
-	since   time.Time // when the oldest of them came
+	since   time.Time // when the oldest of them came that is no talk ...
+	talked  time.Time // ... or is
 }
 
 // answer is for one person.
@@ -32,23 +35,41 @@ const (
 )
 
 // line is for the channel. Of two with the same Key only the newer one is said, and
-// nothing if that has no Text; Key "" = always.
-type line struct{ Key, Text string }
+// nothing if that has no Text; Key "" = always. Talk is what anybody can have the bot
+// say: it waits longest, so that outcomes do not wait behind it.
+type line struct {
+	Key, Text string
+	Talk      bool `json:",omitzero"`
+}
 
 const (
-	maxSingle = 4               // answers that go one by one
-	patience  = 2 * time.Second // how long answers are gathered while the link is busy
-	maxPlain  = 20              // plain answers that wait; newer ones are dropped
-	maxEach   = 8               // those of them for one person
-	maxLines  = 30              // lines that wait; older ones are dropped
+	maxSingle = 4                // answers, or lines of talk, that go one by one
+	patience  = 2 * time.Second  // how long answers are gathered while the link is busy, until it is less so, ...
+	silence   = 10 * time.Second // ... and talk
+	maxPlain  = 20               // plain answers that wait; newer ones are dropped
+	maxEach   = 8                // those of them for one person
+	maxLines  = 30               // lines that wait; older ones are dropped, talk first
 )
 
-func (o *outbox) empty() bool { return len(o.answers)+len(o.lines) == 0 }
+// talk is how many lines of it wait.
+func (o *outbox) talk() (n int) {
+	for _, l := range o.lines {
+		if l.Talk {
+			n++
+		}
+	}
+	return n
+}
 
-func (o *outbox) answer(at time.Time, a answer) {
-	if o.empty() {
+// begin is called when the first of what is no talk comes.
+func (o *outbox) begin(at time.Time) {
+	if len(o.answers)+len(o.lines) == o.talk() {
 		o.since = at
 	}
+}
+
+func (o *outbox) answer(at time.Time, a answer) {
+	o.begin(at)
 	all, each := 0, 0
 	for _, w := range o.answers {
 		if w == a {
@@ -68,8 +89,10 @@ func (o *outbox) answer(at time.Time, a answer) {
 }
 
 func (o *outbox) say(at time.Time, l line) {
-	if o.empty() {
-		o.since = at
+	if !l.Talk {
+		o.begin(at)
+	} else if o.talk() == 0 {
+		o.talked = at
 	}
 	if l.Key != "" {
 		for i, w := range o.lines {
@@ -82,20 +105,39 @@ func (o *outbox) say(at time.Time, l line) {
 	if l.Text != "" {
 		o.lines = append(o.lines, l)
 	}
-	o.lines = o.lines[max(0, len(o.lines)-maxLines):]
+	if len(o.lines) > maxLines {
+		i := max(0, slices.IndexFunc(o.lines, func(l line) bool { return l.Talk }))
+		o.lines = slices.Delete(o.lines, i, i+1)
+	}
 }
 
-// flush hands what waits to chat: lines without a key at once; the rest at once
-// when the link is idle, and summed up when it has been busy for long.
+// flush hands what waits to chat: lines without a key that are no talk at once; the
+// rest at once when the link is idle, and summed up when it has been busy for long.
+// While many lines are before them answers wait on: they would be stale when they go.
 func (o *outbox) flush(now time.Time, chat Chat) {
-	busy := chat.Waiting() > 0 && now.Sub(o.since) < patience
+	waiting := chat.Waiting()
+	busy := waiting > maxSingle || waiting > 0 && now.Sub(o.since) < patience
+	quiet := waiting > 0 && now.Sub(o.talked) < silence
 	var wait []line
+	more := o.talk() - maxSingle // lines of talk that are left out
+	talk := irc.Urgent
+	if waiting > 0 {
+		talk = irc.Chatter
+	}
 	for _, l := range o.lines {
-		if busy && l.Key != "" {
+		switch {
+		case l.Talk && quiet, !l.Talk && busy && l.Key != "":
 			wait = append(wait, l)
-			continue
+		case l.Talk && more > 1:
+			more--
+		case l.Talk && more == 1:
+			chat.Say(talk, fmt.Sprintf("%d lines of talk are left out: the topic says what came of them", o.talk()-maxSingle))
+			more--
+		case l.Talk:
+			chat.Say(talk, l.Text)
+		default:
+			chat.Say(irc.Urgent, l.Text)
 		}
-		chat.Say(irc.Urgent, l.Text)
 	}
 	o.lines = wait
 	if busy {
@@ -118,7 +160,7 @@ func (o *outbox) flush(now time.Time, chat Chat) {
 		}
 		told[a.kind] = true
 	}
-	*o = outbox{}
+	o.answers = nil
 }
 
 func (o *outbox) last(k kind) answer {

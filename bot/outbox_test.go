@@ -16,11 +16,19 @@ func TestOutbox(t *testing.T) {
 		}
 		return out
 	}
+	chatter := func(n int) []line {
+		var out []line
+		for i := range n {
+			out = append(out, line{Text: fmt.Sprint("talk ", i), Talk: true})
+		}
+		return out
+	}
 	for _, c := range []struct {
 		name    string
 		answers []answer
 		lines   []line
 		busy    bool
+		backlog int
 		after   time.Duration // between the first of them and flush
 		want    []string
 		left    bool // something still waits
@@ -38,14 +46,23 @@ func TestOutbox(t *testing.T) {
 			want: []string{"-a- 1", "-a- 2", "-a- 3", "-a- 4", "-a- 5"}},
 		{name: "the same answer goes once", answers: []answer{{"a", "no", refused}, {"a", "no", refused}}, want: []string{"-a- no"}},
 		{name: "a busy link lets answers and lines with a key wait", busy: true, after: time.Second, answers: joined(1),
-			lines: []line{{"up 1", "alice: You're up"}, {"", "the line is held"}}, want: []string{"pushbot> the line is held"}, left: true},
-		{name: "but not for ever", busy: true, after: 2 * time.Second, answers: joined(1), lines: []line{{"up 1", "alice: You're up"}},
+			lines: []line{{Key: "up 1", Text: "alice: You're up"}, {Text: "the line is held"}}, want: []string{"pushbot> the line is held"}, left: true},
+		{name: "but not for ever", busy: true, after: 2 * time.Second, answers: joined(1), lines: []line{{Key: "up 1", Text: "alice: You're up"}},
 			want: []string{"pushbot> alice: You're up", "-p0- you ride"}},
-		{name: "of two lines with a key the newer one is said", lines: []line{{"up 1", "alice: You're up"}, {"x", "x"}, {"up 1", "alice, bob: You're up"}},
+		{name: "unless they would wait there", backlog: maxSingle + 1, after: time.Hour, answers: joined(1), lines: []line{{Text: "it is live"}},
+			want: []string{"pushbot> it is live"}, left: true},
+		{name: "of two lines with a key the newer one is said", lines: []line{{Key: "up 1", Text: "alice: You're up"}, {Key: "x", Text: "x"}, {Key: "up 1", Text: "alice, bob: You're up"}},
 			want: []string{"pushbot> x", "pushbot> alice, bob: You're up"}},
-		{name: "a newer one without text takes the older one back", busy: true, lines: []line{{"phase web", "flipping"}, {"phase web", ""}, {"", "it is live"}},
+		{name: "a newer one without text takes the older one back", busy: true, lines: []line{{Key: "phase web", Text: "flipping"}, {Key: "phase web", Text: ""}, {Text: "it is live"}},
 			want: []string{"pushbot> it is live"}},
-		{name: "lines without a key are all said", lines: []line{{"", "one"}, {"", "one"}}, want: []string{"pushbot> one", "pushbot> one"}},
+		{name: "talk waits longer, outcomes do not wait for it", busy: true, after: 9 * time.Second, answers: joined(1), lines: append(chatter(2), line{Text: "it is live"}),
+			want: []string{"pushbot> it is live", "-p0- you ride"}, left: true},
+		{name: "and then only the last of it is said", busy: true, after: 10 * time.Second, lines: append(chatter(6), line{Text: "it is live"}),
+			want: []string{"pushbot> 2 lines of talk are left out: the topic says what came of them", "pushbot> talk 2", "pushbot> talk 3", "pushbot> talk 4", "pushbot> talk 5", "pushbot> it is live"}},
+		{name: "an idle link says it in order", lines: append(chatter(1), line{Text: "it is live"}), want: []string{"pushbot> talk 0", "pushbot> it is live"}},
+		{name: "too much of it gives way to other lines", busy: true, lines: append([]line{{Key: "phase web", Text: "flipping"}}, chatter(100)...), after: 2 * time.Second,
+			want: []string{"pushbot> flipping"}, left: true},
+		{name: "lines without a key are all said", lines: []line{{Text: "one"}, {Text: "one"}}, want: []string{"pushbot> one", "pushbot> one"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var o outbox
@@ -55,13 +72,13 @@ func TestOutbox(t *testing.T) {
 			for _, l := range c.lines {
 				o.say(at, l)
 			}
-			chat := &channel{busy: c.busy}
+			chat := &channel{busy: c.busy, backlog: c.backlog}
 			o.flush(at.Add(c.after), chat)
 			if got := chat.take(); !slices.Equal(got, c.want) {
 				t.Errorf("got  %q\nwant %q", got, c.want)
 			}
-			if o.empty() == c.left {
-				t.Errorf("something still waits: %v, want %v", !o.empty(), c.left)
+			if left := len(o.answers)+len(o.lines) > 0; left != c.left {
+				t.Errorf("something still waits: %v, want %v", left, c.left)
 			}
 		})
 	}

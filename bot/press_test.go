@@ -14,6 +14,7 @@ import (
 // pressed presses a button on a bot and returns the refusal.
 func (s *stage) pressed(p Person, text string) string {
 	s.t.Helper()
+	synctest.Wait() // what has happened in the channel comes first
 	refusal, err := s.bot.Press(s.t.Context(), p, text)
 	if err != nil {
 		s.t.Fatal(err)
@@ -132,7 +133,7 @@ func TestPressIsForThoseThere(t *testing.T) {
 			if want := map[bool]string{true: c.nick, false: "clear"}[c.want == ""]; topic != want {
 				t.Errorf("%+v: the topic is %q", c, topic)
 			}
-			s.bot.inbox <- irc.Offline{}
+			s.bot.ear.put(irc.Offline{})
 			if r := s.pressed(alice, "join"); !strings.HasPrefix(r, "the bot is not in #push") {
 				t.Errorf("offline: %q", r)
 			}

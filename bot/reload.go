@@ -138,6 +138,7 @@ func (b *Bot) takeUp() error {
 	n.fill()
 	b.cfg.Rules, b.cfg.Fleets, b.cfg.Prefix, b.cfg.People, b.cfg.Ops, b.cfg.Diffs, b.cfg.Secrets, b.cfg.Open, b.cfg.Audit, b.cfg.Hours =
 		n.Rules, n.Fleets, n.Prefix, n.People, n.Ops, n.Diffs, n.Secrets, n.Open, n.Audit, n.Hours
+	b.ear.setPrefix(n.Prefix)
 	b.configure()
 	b.seasonBegins, b.seasonEnds = time.Time{}, time.Time{}
 	b.hours()

@@ -84,13 +84,13 @@ func (b *Bot) tell(by train.Who, e train.Effect) {
 			b.answer(by.Nick, plain, "done, though not everyone was good: "+strings.Join(e.NotGood, ", "))
 		}
 	case train.Held:
-		b.channel("", fmt.Sprintf("%s held by %s%s", lane(e.Hold.Stack), b.quietly(e.Hold.By), because(e.Hold.Why)))
+		b.talk("", fmt.Sprintf("%s held by %s%s", lane(e.Hold.Stack), b.quietly(e.Hold.By), because(e.Hold.Why)))
 	case train.Lifted:
 		to := b.pings(slices.DeleteFunc(slices.Clone(e.Freed), func(n string) bool { return b.same(n, e.By) }))
 		if to != "" {
 			to += ": "
 		}
-		b.channel("", fmt.Sprintf("%s%s free again: %s lifted the hold", to, lane(e.Hold.Stack), b.quietly(e.By)))
+		b.talk("", fmt.Sprintf("%s%s free again: %s lifted the hold", to, lane(e.Hold.Stack), b.quietly(e.By)))
 	case train.Noted:
 		b.tellNoted(e)
 	case train.Nudge:
@@ -104,7 +104,7 @@ func (b *Bot) tell(by train.Who, e train.Effect) {
 	case train.Overruled:
 		b.channel("", fmt.Sprintf("%s did that as an op: %s", b.quietly(e.By), e.What))
 	case train.Logged:
-		b.channel("", fmt.Sprintf("%s says: %s", b.quietly(e.By), e.Text))
+		b.talk("", fmt.Sprintf("%s says: %s", b.quietly(e.By), e.Text))
 	case train.PutBack:
 		b.answer(e.By, plain, "put back: "+strings.Join(e.Whys, "; "))
 	case train.Unread:
@@ -114,6 +114,12 @@ func (b *Bot) tell(by train.Who, e train.Effect) {
 	case train.Landed:
 		b.tellLanded(e)
 	}
+}
+
+// deafText is for who says more than is read of them.
+func (b *Bot) deafText() string {
+	return fmt.Sprintf("that is too much at once: until you pause I read one command of yours in %.0f s; %sabort, %[2]srollback, %[2]shold and %[2]suhoh I read always",
+		asksLimit.again.Seconds(), b.cfg.Prefix)
 }
 
 func (b *Bot) boardedText(e train.Boarded) string {
@@ -178,12 +184,12 @@ func (b *Bot) tellUp(by train.Who, e train.Up) {
 			names = append(names, b.quietly(s.Nick))
 		}
 	}
-	b.channel(key, fmt.Sprintf("%s: You're up%s", strings.Join(names, ", "), held))
+	b.talk(key, fmt.Sprintf("%s: You're up%s", strings.Join(names, ", "), held))
 }
 
 func (b *Bot) tellDeparted(by train.Who, e train.Departed) {
 	if e.By != "" {
-		b.channel("", fmt.Sprintf("%s: %s took you out of the queue", b.ping(e.Nick), b.quietly(e.By)))
+		b.talk("", fmt.Sprintf("%s: %s took you out of the queue", b.ping(e.Nick), b.quietly(e.By)))
 		return
 	}
 	b.answer(by.Nick, plain, fmt.Sprintf("you are out of %s", plural(e.Seats, "train")))

@@ -83,7 +83,7 @@ func (s *stage) here(nick string) irc.Who {
 // see shows the bot something, if it is online.
 func (s *stage) see(e irc.Event) {
 	if s.online {
-		s.bot.inbox <- e
+		s.bot.ear.put(e)
 	}
 }
 

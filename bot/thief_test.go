@@ -116,41 +116,49 @@ func newHeist(t *testing.T, n *irctest.Network, k int, way string) *heist {
 	return h
 }
 
-// start runs a bot in the channel until the race is over.
-func (h *heist) start() {
-	dir := h.t.TempDir()
+// start runs a bot in the channel until the race is over; a rollout waits at its first step.
+func (h *heist) start() { h.bot = begin(h.t, h.botNick(), h.channel, h.addr, h.rules, newScripted()) }
+
+// begin runs a bot in a channel of a server until the test ends.
+func begin(t *testing.T, nick, channel, addr string, rules train.Rules, fleet interface {
+	Deployer
+	cut()
+}) *Bot {
+	t.Helper()
+	dir := t.TempDir()
 	st, err := store.Open(filepath.Join(dir, "journal.db"))
 	if err != nil {
-		h.t.Fatal(err)
+		t.Fatal(err)
 	}
-	log := zerolog.New(zerolog.NewTestWriter(h.t)).Level(zerolog.ErrorLevel)
-	link := irc.New(irc.Config{Server: h.addr, Nick: h.botNick(), Channel: h.channel, Log: log})
+	log := zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.ErrorLevel)
+	link := irc.New(irc.Config{Server: addr, Nick: nick, Channel: channel, Log: log})
 	ready := make(chan struct{})
-	h.rules.Stacks = []train.Stack{{Name: "web", Stages: []train.Stage{{Name: "princess"}, {Name: "prod"}}}}
-	cfg := Config{Rules: h.rules, Nick: h.botNick(), Channel: h.channel, Dir: dir, Version: "test", Log: log, Ready: func() { close(ready) },
+	rules.Stacks = []train.Stack{{Name: "web", Stages: []train.Stage{{Name: "princess"}, {Name: "prod"}}}}
+	cfg := Config{Rules: rules, Nick: nick, Channel: channel, Dir: dir, Version: "test", Log: log, Ready: func() { close(ready) },
 		Fleets: map[deploy.Target]Fleet{{Stack: "web", Stage: "princess"}: {Branch: "main", Hosts: []string{"p1"}}, {Stack: "web", Stage: "prod"}: {Branch: "main", Hosts: []string{"w1"}}}}
-	fleet := newScripted() // a rollout waits at its first step
-	if h.bot, err = New(cfg, st, link, fleet); err != nil {
-		h.t.Fatal(err)
+	b, err := New(cfg, st, link, fleet)
+	if err != nil {
+		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	events, ended := make(chan irc.Event), make(chan error, 3)
-	go func() { ended <- h.bot.Run(ctx) }()
-	go func() { h.bot.Deliver(ctx, events); ended <- nil }()
+	go func() { ended <- b.Run(ctx) }()
+	go func() { b.Deliver(ctx, events); ended <- nil }()
 	go func() { ended <- link.Run(ctx, events) }()
-	h.t.Cleanup(func() {
+	t.Cleanup(func() {
 		cancel()
 		fleet.cut()
 		for range cap(ended) {
 			if err := <-ended; err != nil {
-				h.t.Error(err)
+				t.Error(err)
 			}
 		}
 		if err := st.Close(); err != nil {
-			h.t.Error(err)
+			t.Error(err)
 		}
 	})
 	<-ready
+	return b
 }
 
 func (h *heist) botNick() string { return fmt.Sprintf("bot%d", h.k) }

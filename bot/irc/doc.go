@@ -25,12 +25,15 @@
 // Events come in the server's order. Online opens and Offline closes a stay in
 // the channel; everything between them happened during that stay. A lost link, a
 // kick and a refused JOIN are all Offline, with the reason and the time to the
-// next attempt. A reader that falls thousands of events behind costs the link.
+// next attempt. While the reader is thousands of events behind the server waits, for
+// half a minute: then the link counts as dead. Nothing is left out but words beyond
+// that number which are spoken while the members are being listed.
 //
 // # Sending
 //
-// Urgent lines go first, then the topic, then chatter. At most four lines (a
-// TOPIC counts as two) are on their way unacknowledged: behind them goes a PING,
+// Urgent lines go first, then the topic, then chatter. At most four lines, no
+// more than two of them chatter (a TOPIC counts as two), are on their way unacknowledged:
+// behind them goes a PING,
 // and its PONG says that the server has worked them off. So the pace is the
 // server's own, whichever it is, and an idle link sends at once. Of several
 // topics that wait only the newest is sent, and at most three in 1.2 seconds; one that
@@ -43,8 +46,8 @@
 // # girc
 //
 // This is the only package that imports girc, and it keeps it at arm's length:
-// one girc.Client for each link, which may write only what registers the link and
-// answers PING; its handlers, its state, its timers and its limiter are not used,
+// one girc.Client for each link, which reads and writes only what registers the link,
+// answers PING or ends it; its handlers, its state, its timers and its limiter are not used,
 // and a panic in it ends that link, not the process. Liveness is watched here: a server that
 // stays silent for 15 s is sent a PING, and one that leaves a PING unanswered for
 // 30 s is given up.

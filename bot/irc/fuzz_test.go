@@ -41,10 +41,7 @@ func FuzzServer(f *testing.F) {
 				over = s.handle(e) != nil
 			}
 		}
-		for buf := make([]byte, 512); ; {
-			if _, err := s.wire.Read(buf); err != nil {
-				break
-			}
+		for buf := make([]byte, 512); s.wire.receive(buf) == nil; {
 			if !over {
 				over = s.advance(time.Now()) != nil
 			}

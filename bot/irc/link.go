@@ -99,10 +99,8 @@ type Link struct {
 // stable is how long a stay in the channel must last to count as success.
 const stable = time.Minute
 
-// pendingLimit is how many events may wait for the reader.
+// pendingLimit is how many events may wait for the reader before the server does.
 const pendingLimit = 4096
-
-var errSlowReader = errors.New("the reader of events does not keep up")
 
 // New returns a link that is not yet open.
 func New(cfg Config) *Link {

@@ -81,7 +81,8 @@ func (s *session) pump(now time.Time) error {
 		s.link.cfg.Log.Warn().Int("lines", n).Msg("too much to say; the oldest lines were dropped")
 	}
 	for {
-		l, ok := s.link.outbox.take(now, s.window.room(), !s.topicDue().After(now))
+		room, others := s.window.room()
+		l, ok := s.link.outbox.take(now, room, others, !s.topicDue().After(now))
 		if !ok {
 			return nil
 		}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -181,23 +182,26 @@ func TestWindow(t *testing.T) {
 		r.link.SetTopic("one")
 		same(t, "a free window", p.heard(), "TOPIC one", "PING :pushtrain-1")
 		r.link.Say(Chatter, "c1")
-		same(t, "room beside an open PING", p.heard(), "PRIVMSG c1")
-		r.link.SetTopic("two") // costs two, one is left
+		same(t, "no room for others", p.heard())
+		r.link.SetTopic("two")
 		r.link.SetTopic("three")
 		r.link.Say(Chatter, "c2") // must not overtake the topic
-		time.Sleep(10 * time.Second)
-		same(t, "a full window", p.heard())
 		r.link.Say(Urgent, "u1")
-		same(t, "the last room", p.heard(), "PRIVMSG u1")
+		same(t, "room for what is urgent", p.heard(), "PRIVMSG u1")
+		time.Sleep(10 * time.Second)
 		r.link.Say(Urgent, "u2")
-		r.link.Notice(Urgent, "alice", "u3")
+		same(t, "the last room", p.heard(), "PRIVMSG u2")
+		r.link.Say(Urgent, "u3")
+		r.link.Notice(Urgent, "alice", "u4")
 		p.send(":s PONG s :other", ":s PONG s :pushtrain-7")
 		same(t, "a PONG of somebody else's", p.heard())
 		p.send(":s PONG s :pushtrain-1")
-		same(t, "after the first PONG", p.heard(), "PRIVMSG u2", "NOTICE alice :u3", "PING :pushtrain-2")
-		p.hold(false)
+		same(t, "after the first PONG", p.heard(), "PRIVMSG u3", "NOTICE alice :u4", "PING :pushtrain-2")
 		p.send(":s PONG s :pushtrain-2")
-		same(t, "in the end", p.heard(), "TOPIC three", "PRIVMSG c2", "PING :pushtrain-3")
+		same(t, "after the second", p.heard(), "TOPIC three", "PING :pushtrain-3")
+		p.hold(false)
+		p.send(":s PONG s :pushtrain-3")
+		same(t, "in the end", p.heard(), "PRIVMSG c1", "PRIVMSG c2", "PING :pushtrain-4")
 	})
 }
 
@@ -213,7 +217,7 @@ func TestDeadLink(t *testing.T) {
 			r.link.Say(Urgent, "outcome")
 			r.link.SetTopic("old")
 			r.link.Say(Chatter, "stale")
-			same(t, "before", p.said(), "PRIVMSG outcome", "TOPIC old", "PRIVMSG stale")
+			same(t, "before", p.said(), "PRIVMSG outcome", "TOPIC old")
 			nextIn[Offline](r, time.Minute, nil)
 			if after := time.Since(began); after != answerLimit {
 				t.Errorf("offline after %v", after)
@@ -265,6 +269,31 @@ func TestStalledWrite(t *testing.T) {
 		e := nextIn[Offline](r, time.Minute, nil)
 		if after := time.Since(began); after != writeLimit {
 			t.Errorf("offline after %v: %v", after, e.Err)
+		}
+	})
+}
+
+// TestSlowReader: events that nobody reads hold the server back, and none is lost.
+func TestSlowReader(t *testing.T) {
+	bubble(t, []func(*peer){well}, func(t *testing.T, r *reader, peers func(int) *peer) {
+		p := peers(0)
+		settle(r, p)
+		const lines = 3 * pendingLimit
+		var sent atomic.Int32
+		go func() {
+			for i := range lines {
+				p.send(fmt.Sprintf(":a!a@h PRIVMSG #push :%d", i))
+				sent.Add(1)
+			}
+		}()
+		synctest.Wait()
+		if n := int(sent.Load()); n < pendingLimit || n > pendingLimit+inboxLimit+1 {
+			t.Errorf("%d lines wait for the reader, want %d and what the session holds", n, pendingLimit)
+		}
+		for i := range lines {
+			if e := next[Said](r, nil); e.Text != fmt.Sprint(i) {
+				t.Fatalf("heard %s, want %d", e.Text, i)
+			}
 		}
 	})
 }

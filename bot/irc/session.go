@@ -26,7 +26,7 @@ const (
 	topicAgain  = time.Second             // after one that came too soon for the server
 	topicPeriod = 1200 * time.Millisecond // ... in this time
 
-	inboxLimit = 4096 // lines that may wait for the session
+	inboxLimit = 512 // lines that may wait for the session
 )
 
 // phase is how far a session has come.
@@ -50,6 +50,7 @@ type session struct {
 	inbox  chan girc.Event // the server's lines
 	failed chan error      // why girc can't be trusted any more; the first only
 	ended  chan error      // what girc.Connect returned
+	over   chan struct{}   // closed when nobody takes lines any more
 
 	phase    phase
 	since    time.Time // of the phase
@@ -86,6 +87,7 @@ func newSession(l *Link, conn net.Conn) *session {
 		inbox:  make(chan girc.Event, inboxLimit),
 		failed: make(chan error, 1),
 		ended:  make(chan error, 1),
+		over:   make(chan struct{}),
 		since:  now,
 		heard:  now,
 		own:    Who{Nick: l.cfg.Nick},
@@ -106,6 +108,7 @@ func (s *session) run(ctx context.Context, events chan<- Event) error {
 	}
 	go func() { s.ended <- client.DialerConnect(s.wire) }()
 	over, err := s.converse(ctx, events)
+	close(s.over)
 	_ = s.wire.Close()
 	if !over {
 		select {
@@ -133,8 +136,6 @@ func (s *session) client() (*girc.Client, error) {
 		DisableSTS: true, // see offer
 		AllowFlood: true, // the window paces
 		PingDelay:  -1,   // the session asks
-		// Nicks are chosen by the session, which knows whether it is registered.
-		HandleNickCollide: func(string) string { return "" },
 		// girc goes on with its state locked for ever after a panic.
 		RecoverFunc: func(_ *girc.Client, e *girc.HandlerError) {
 			s.fail(fmt.Errorf("girc panicked on %s: %v", e.Event.Command, e.Panic))
@@ -149,12 +150,12 @@ func (s *session) client() (*girc.Client, error) {
 	return girc.New(config), nil
 }
 
-// receive takes a line of the server. It runs on girc's reading goroutine.
+// receive takes a line of the server, on girc's reading goroutine. While the session
+// has too many already the server waits.
 func (s *session) receive(e girc.Event) {
 	select {
 	case s.inbox <- e:
-	default:
-		s.fail(errors.New("too many lines at once"))
+	case <-s.over:
 	}
 }
 
@@ -174,13 +175,14 @@ func (s *session) converse(ctx context.Context, events chan<- Event) (over bool,
 		if err := s.advance(now); err != nil {
 			return false, err
 		}
-		if len(s.link.pending)+len(s.held) > pendingLimit {
-			return false, errSlowReader
-		}
 		out, first := s.link.offer(events)
+		inbox := s.inbox
+		if len(s.link.pending) >= pendingLimit {
+			inbox = nil // the server waits for the reader
+		}
 		timer := time.NewTimer(s.next(now).Sub(now))
 		select {
-		case e := <-s.inbox:
+		case e := <-inbox:
 			err = s.handle(e)
 		case out <- first:
 			s.link.pending = s.link.pending[1:]
@@ -228,25 +230,32 @@ func (s *session) quit() (over bool) {
 	if s.advance(time.Now()) != nil || s.wire.send("QUIT :"+clip(clean(s.link.cfg.QuitReason), 300)) != nil {
 		return false // the link is dead: nobody hears a goodbye
 	}
-	select {
-	case <-s.ended:
-		return true
-	case <-s.failed:
-	case <-time.After(endLimit):
+	for late := time.After(endLimit); ; {
+		select {
+		case <-s.inbox: // nobody listens any more, but the goodbye may be behind it
+		case <-s.ended:
+			return true
+		case <-s.failed:
+			return false
+		case <-late:
+			return false
+		}
 	}
-	return false
 }
 
 func (s *session) enter(p phase) {
 	s.phase, s.since = p, time.Now()
 }
 
-// post reports e: at once, or after Online while the members are being listed.
+// post reports e: at once, or after Online while the members are being listed. What
+// is said meanwhile is lost when it is too much.
 func (s *session) post(e Event) {
 	switch s.phase {
 	case online:
 		s.link.pending = append(s.link.pending, e)
 	case listing:
-		s.held = append(s.held, e)
+		if _, said := e.(Said); !said || len(s.held) < pendingLimit {
+			s.held = append(s.held, e)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 const (
 	windowSize = 4 // lines that may be unacknowledged
 	topicCost  = 2 // of them for a TOPIC, which servers count dearer
+	urgentRoom = 2 // of them for urgent lines alone: a slow server works off all that went before
 
 	pingPrefix = "pushtrain-"
 )
@@ -27,15 +28,20 @@ type sentLine struct {
 	ping int
 }
 
-func (w *window) room() int {
-	room := windowSize
+// room is what the window has room for, and how much of it other lines than urgent ones may take.
+func (w *window) room() (room, others int) {
+	room, others = windowSize, windowSize-urgentRoom
 	for _, s := range w.sent {
-		room--
+		cost := 1
 		if s.command == "TOPIC" {
-			room -= topicCost - 1
+			cost = topicCost
+		}
+		room -= cost
+		if s.priority != Urgent {
+			others -= cost
 		}
 	}
-	return room
+	return room, min(room, others)
 }
 
 func (w *window) add(l line) { w.sent = append(w.sent, sentLine{line: l}) }

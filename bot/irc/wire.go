@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-	"runtime"
 	"sync"
 	"time"
 
@@ -48,19 +47,20 @@ func dial(ctx context.Context, addr string, config *tls.Config) (net.Conn, error
 	return secure, nil
 }
 
-// wire is an open link that the session and girc share.
+// wire is an open link that the session and girc share. Each line of the server goes
+// to heard; girc reads and writes only those that register the link, answer PING or
+// end it. What else it does with a line, in a dozen goroutines, would cost a busy
+// channel more than the bot itself, and its WHO for every JOIN and its answers to
+// CTCP would let anybody spend the bot's allowance of lines.
 //
-// girc reads through Read, and each line goes to heard before girc has it: what
-// girc does with it, in a dozen goroutines, is nothing that a person should wait for.
-//
-// girc writes through Write, whole lines, and only those pass that register the
-// link or answer PING: its WHO for every JOIN and its answers to CTCP would let
-// anybody spend the bot's allowance of lines. Those that register it wait behind a
-// gate in plain text, until the server has said whether it wants TLS.
+// What girc writes to register the link waits behind a gate in plain text, until the
+// server has said whether it wants TLS.
 type wire struct {
 	net.Conn
 	heard func(girc.Event)
 	part  []byte // of a line that has not come whole; the reader's
+	girc  []byte // lines that girc has not read; the reader's
+	err   error  // why no more will come; the reader's
 
 	mu     sync.Mutex // one line at a time is written
 	gate   bool
@@ -70,9 +70,27 @@ type wire struct {
 // Dial gives girc the open link instead of a new one.
 func (w *wire) Dial(_, _ string) (net.Conn, error) { return w, nil }
 
+// SetReadDeadline does nothing: girc may have nothing to read for days, and the
+// session sees when the server is gone.
+func (w *wire) SetReadDeadline(time.Time) error { return nil }
+
+// Read is girc's. It returns when there is something for it, and hands on the rest.
 func (w *wire) Read(p []byte) (int, error) {
-	n, err := w.Conn.Read(p)
-	w.part = append(w.part, p[:n]...)
+	for len(w.girc) == 0 && w.err == nil {
+		w.err = w.receive(p)
+	}
+	n := copy(p, w.girc)
+	w.girc = w.girc[n:]
+	if n == 0 {
+		return 0, w.err
+	}
+	return n, nil
+}
+
+// receive takes what the server sends next, by way of buf.
+func (w *wire) receive(buf []byte) error {
+	n, err := w.Conn.Read(buf)
+	w.part = append(w.part, buf[:n]...)
 	for {
 		end := bytes.IndexByte(w.part, '\n')
 		if end < 0 {
@@ -80,14 +98,25 @@ func (w *wire) Read(p []byte) (int, error) {
 		}
 		if e := girc.ParseEvent(string(w.part[:end])); e != nil {
 			w.heard(*e)
+			if registers(e.Command) {
+				w.girc = append(w.girc, w.part[:end+1]...)
+			}
 		}
 		w.part = w.part[end+1:]
 	}
-	runtime.Gosched() // the session first: it waits for the processor behind girc's goroutines else
 	if len(w.part) > maxLine {
-		return 0, fmt.Errorf("the server sent a line of more than %d bytes", maxLine)
+		return fmt.Errorf("the server sent a line of more than %d bytes", maxLine)
 	}
-	return n, err
+	return err
+}
+
+// registers reports whether girc needs the lines of a command.
+func registers(command string) bool {
+	switch command {
+	case "CAP", "AUTHENTICATE", "902", "903", "904", "905", "906", "908", "PING", "ERROR":
+		return true
+	}
+	return false
 }
 
 func (w *wire) Write(p []byte) (int, error) {

@@ -1,5 +1,7 @@
 package ircd
 
+import "time"
+
 // Freeze stops all reading and writing, as a stopped process does: links stay
 // open and the kernel still accepts new ones. What was being written may still
 // arrive. Freezing twice is freezing once.
@@ -53,10 +55,25 @@ func (s *Server) Login(nick, account string) bool {
 	return s.on(nick, func(c *client) { s.login(c, account) })
 }
 
-// Inject sends nick a line as it stands, so that a test can be any server. It
-// reports whether there is such a nick.
+// Inject sends nick a line as it stands, so that a test can be any server. While nick
+// has many lines to read it waits, as TCP does. It reports whether there is such a nick.
 func (s *Server) Inject(nick, line string) bool {
-	return s.on(nick, func(c *client) { c.sendRaw(line) })
+	for {
+		room := false
+		found := s.on(nick, func(c *client) {
+			if room = len(c.queue) < queueLimit/2; room {
+				c.sendRaw(line)
+			}
+		})
+		if room || !found {
+			return found
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-s.done:
+			return false
+		}
+	}
 }
 
 // on runs act on the registered client of that nick.

@@ -18,12 +18,16 @@ import (
 func need(t testing.TB, program, pkg string) {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
-		missing := program + " is missing: apt-get install " + pkg
-		if os.Getenv("CI") != "" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
+		missing(t, program+" is missing: apt-get install "+pkg)
 	}
+}
+
+func missing(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
 }
 
 // daemon is a process that says in its output when it is ready. Its methods are

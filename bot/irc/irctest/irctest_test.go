@@ -1,6 +1,7 @@
 package irctest_test
 
 import (
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -53,4 +54,19 @@ func TestInspircd(t *testing.T) {
 	bob.Expect(`^@account=alicia :al!al@\S+ PRIVMSG #push :back$`)
 	network.Kill("al")
 	bob.Expect(` :al!al@\S+ QUIT `)
+}
+
+func TestHybrid(t *testing.T) {
+	server := irctest.Hybrid(t)
+	alice := irctest.Dial(t, server.Addr(), "alice")
+	alice.Join("#push")
+	bob := irctest.Dial(t, server.Addr(), "bob")
+	bob.Join("#push")
+	bob.Say("#push", "hello there")
+	alice.Expect(`^:bob!\S+ PRIVMSG #push :hello there$`)
+	bob.Send(strings.Repeat("PRIVMSG #push :a flood, as the server sees it\r\n", 300))
+	alice.Expect(`^:bob!\S+ QUIT :Excess Flood$`)
+	server.Restart()
+	alice.ExpectEnd()
+	irctest.Dial(t, server.Addr(), "carol").Join("#push")
 }

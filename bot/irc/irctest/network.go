@@ -29,6 +29,7 @@ type NetworkOptions struct {
 	NoTags bool   // no account-tag: who speaks is known by extended-join, account-notify and WHOX
 	Certs  []Cert // the servers have a port with TLS for each, see TLSAddr
 	STS    bool   // in plain text they ask for TLS, with the first of Certs
+	Limits bool   // the server's own flood limits
 }
 
 // Inspircd starts a network that ends with the test. Without its programs the
@@ -232,7 +233,6 @@ func (n *Network) services() error {
 	}
 	cmd := exec.Command("atheme-services", "-n", "-c", conf, "-D", data, "-p", filepath.Join(data, "pid"), "-l", filepath.Join(data, "log"))
 	if os.Getuid() == 0 {
-		const nobody = 65534
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 		if err := os.Chown(data, nobody, nobody); err != nil {
 			return err
@@ -246,7 +246,8 @@ func (n *Network) services() error {
 
 func (n *Network) file(name string) string { return filepath.Join(n.dir, name) }
 
-// server is the configuration of server i: no limits that a test would meet, and no operator by chance.
+// server is the configuration of server i: no limits that a test would meet, unless it
+// wants them, and no operator by chance.
 func (n *Network) server(i int, o NetworkOptions) string {
 	modules := "spanningtree services_account cap sasl ircv3 ircv3_capnotify ircv3_chghost ircv3_servertime " +
 		"samode sakick " + // for Mode and Kick
@@ -258,7 +259,11 @@ func (n *Network) server(i int, o NetworkOptions) string {
 	var b strings.Builder
 	names := []string{"a", "b"}
 	_, port, _ := net.SplitHostPort(n.addr[i]) // it comes from a listener
-	fmt.Fprintf(&b, inspircd, n.dir, names[i], i+1, port, n.port[i], names[1-i], n.port[1-i])
+	limits := `hardsendq="1048576" softsendq="1048576" recvq="65536" threshold="100000" commandrate="1000000" fakelag="no"`
+	if o.Limits {
+		limits = `hardsendq="262144" softsendq="8192" recvq="8192" threshold="10"` // as Debian has it
+	}
+	fmt.Fprintf(&b, inspircd, n.dir, names[i], i+1, port, n.port[i], names[1-i], n.port[1-i], limits)
 	if len(o.Certs) > 0 {
 		modules += " ssl_gnutls sslinfo"
 	}
@@ -284,7 +289,7 @@ const inspircd = `<config format="xml">
 <bind address="127.0.0.1" port="%[4]s" type="clients">
 <bind address="127.0.0.1" port="%[5]s" type="servers">
 <options defaultmodes="no">
-<connect name="main" allow="*" timeout="60" pingfreq="120" hardsendq="1048576" softsendq="1048576" recvq="65536" localmax="5000" globalmax="5000" threshold="100000" commandrate="1000000" fakelag="no" resolvehostnames="no" useident="no">
+<connect name="main" allow="*" timeout="60" pingfreq="120" localmax="5000" globalmax="5000" %[8]s resolvehostnames="no" useident="no">
 <class name="all" commands="*" privs="*" usermodes="*" chanmodes="*">
 <type name="op" classes="all">
 <oper name="op" password="op" host="*@*" type="op">

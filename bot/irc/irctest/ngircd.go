@@ -17,12 +17,12 @@ type Options struct {
 	MaxConnectionsIP int  // links from one address; 0 for no limit
 }
 
-// Server is a running ngircd on a port of its own. Its methods are for one
-// goroutine.
+// Server is a running ngircd or ircd-hybrid on a port of its own. Its methods are for
+// one goroutine.
 type Server struct {
 	daemon
 	addr string
-	conf string
+	run  func() error // starts it, and returns when it listens
 }
 
 // Ngircd starts a server that ends with the test. Without ngircd the test is
@@ -33,20 +33,30 @@ func Ngircd(t testing.TB, o Options) *Server {
 	if o.NickLen == 0 {
 		o.NickLen = 31
 	}
-	s := &Server{daemon: daemon{t: t}, conf: filepath.Join(t.TempDir(), "ngircd.conf")}
-	var err error
-	for range 3 { // a free port may be taken before ngircd has it
-		s.addr = freeAddr(t)
-		if err = os.WriteFile(s.conf, []byte(s.config(o)), 0o600); err != nil {
-			t.Fatal(err)
+	s := &Server{daemon: daemon{t: t}}
+	conf := filepath.Join(t.TempDir(), "ngircd.conf")
+	s.run = func() error {
+		if err := os.WriteFile(conf, []byte(s.config(o)), 0o600); err != nil {
+			return err
 		}
-		if err = s.start(); err == nil {
-			t.Cleanup(s.Kill)
-			return s
+		return s.start(exec.Command("ngircd", "-n", "-f", conf), "Now listening on")
+	}
+	s.begin()
+	return s
+}
+
+// begin runs the server until the test ends.
+func (s *Server) begin() {
+	s.t.Helper()
+	var err error
+	for range 3 { // a free port may be taken before the server has it
+		s.addr = freeAddr(s.t)
+		if err = s.run(); err == nil {
+			s.t.Cleanup(s.Kill)
+			return
 		}
 	}
-	t.Fatalf("start ngircd: %v", err)
-	return nil
+	s.t.Fatalf("start the IRC server: %v", err)
 }
 
 func freeAddr(t testing.TB) string {
@@ -72,11 +82,6 @@ func (s *Server) config(o Options) string {
 	return b.String()
 }
 
-// start runs ngircd and returns when it listens.
-func (s *Server) start() error {
-	return s.daemon.start(exec.Command("ngircd", "-n", "-f", s.conf), "Now listening on")
-}
-
 // Addr returns the address that clients connect to; a Restart keeps it.
 func (s *Server) Addr() string { return s.addr }
 
@@ -84,7 +89,7 @@ func (s *Server) Addr() string { return s.addr }
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.Kill()
-	if err := s.start(); err != nil {
-		s.t.Fatalf("restart ngircd: %v", err)
+	if err := s.run(); err != nil {
+		s.t.Fatalf("restart the IRC server: %v", err)
 	}
 }
