@@ -8,7 +8,7 @@ import (
 )
 
 // hours tells the train when the hours begin or end, or are others.
-func (b *Bot) hours() { b.hoursAt(time.Now().Round(0)) }
+func (b *Bot) hours() { b.hoursAt(b.clock().Round(0)) }
 
 func (b *Bot) hoursAt(now time.Time) {
 	if now.Before(b.seasonBegins) || !now.Before(b.seasonEnds) {
