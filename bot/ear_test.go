@@ -120,6 +120,15 @@ func TestEarBounds(t *testing.T) {
 		r.put(says(fmt.Sprint("c", i), ".join"))
 		r.put(irc.Renamed{Who: irc.Who{Nick: fmt.Sprint("c", i)}, To: "x"})
 	}
+	commands := 0
+	for _, x := range r.waiting {
+		if x, ok := x.(talk); ok && x.worth == asks {
+			commands++
+		}
+	}
+	if r.lines != maxHeard || commands != maxHeard/2 {
+		t.Errorf("%d lines wait, %d of them commands, want %d and half of them", r.lines, commands, maxHeard)
+	}
 	for i := range maxHeard {
 		r.put(says(fmt.Sprint("c", i), ".hold"))
 		r.put(irc.Joined{Who: irc.Who{Nick: fmt.Sprint("j", i)}})

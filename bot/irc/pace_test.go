@@ -273,29 +273,43 @@ func TestStalledWrite(t *testing.T) {
 	})
 }
 
-// TestSlowReader: events that nobody reads hold the server back, and none is lost.
+// TestSlowReader: events that nobody reads hold the server back, and none is lost. A
+// reader who never comes costs the link.
 func TestSlowReader(t *testing.T) {
-	bubble(t, []func(*peer){well}, func(t *testing.T, r *reader, peers func(int) *peer) {
-		p := peers(0)
-		settle(r, p)
-		const lines = 3 * pendingLimit
-		var sent atomic.Int32
-		go func() {
-			for i := range lines {
-				p.send(fmt.Sprintf(":a!a@h PRIVMSG #push :%d", i))
-				sent.Add(1)
-			}
-		}()
-		synctest.Wait()
-		if n := int(sent.Load()); n < pendingLimit || n > pendingLimit+inboxLimit+1 {
-			t.Errorf("%d lines wait for the reader, want %d and what the session holds", n, pendingLimit)
-		}
-		for i := range lines {
-			if e := next[Said](r, nil); e.Text != fmt.Sprint(i) {
-				t.Fatalf("heard %s, want %d", e.Text, i)
-			}
-		}
-	})
+	const lines = 3 * pendingLimit
+	for name, comes := range map[string]bool{"late": true, "never": false} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, []func(*peer){well}, func(t *testing.T, r *reader, peers func(int) *peer) {
+				p := peers(0)
+				settle(r, p)
+				p.hold(!comes) // the PONG could not go either
+				var sent atomic.Int32
+				go func() {
+					for i := range lines {
+						p.send(fmt.Sprintf(":a!a@h PRIVMSG #push :%d", i))
+						sent.Add(1)
+					}
+				}()
+				synctest.Wait()
+				if n := int(sent.Load()); n < pendingLimit || n > pendingLimit+inboxLimit+1 {
+					t.Errorf("%d lines wait for the reader, want %d and what the session holds", n, pendingLimit)
+				}
+				kept := lines
+				if !comes {
+					time.Sleep(silenceLimit + answerLimit)
+					kept = pendingLimit
+				}
+				for i := range kept {
+					if e := next[Said](r, nil); e.Text != fmt.Sprint(i) {
+						t.Fatalf("heard %s, want %d", e.Text, i)
+					}
+				}
+				if !comes {
+					next[Offline](r, nil)
+				}
+			})
+		})
+	}
 }
 
 // TestEndlessLine: a server that sends no end of line ends the link, not the memory.
