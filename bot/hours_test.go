@@ -51,12 +51,15 @@ func TestHotfixIsRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		defer s.end()
-		v := s.look("hours mon-fri 09:00-17:00 UTC", "accounts", `alice> .hotfix "payments are down"`, "alice> .princess", "web/princess ok")
+		v := s.look("hours mon-fri 09:00-17:00 UTC", "accounts", "bob> .join", `alice> .hotfix "payments are down"`, "alice> .princess", "web/princess ok")
 		if e := v.Log[0]; e.By != "alice" || e.Text != "hotfix of web: payments are down (account alice)" {
 			t.Errorf("the deploy log says %+v", e)
 		}
 		if e := v.Log[1]; e.Why != "hotfix: payments are down" || e.Outcome != "DONE" {
 			t.Errorf("the rollout says %+v", e)
+		}
+		if held := v.Trains[1].Held; held != "outside of the hours: trains depart again Mon 09:00 UTC" {
+			t.Errorf("the train that waits is held by %q", held)
 		}
 		if h := v.Trains[0].Hotfix; h == nil || h.By != "alice" || h.As != "account" || h.Why != "payments are down" || !v.Shut {
 			t.Errorf("the view has %+v", v.Trains[0])

@@ -90,11 +90,12 @@ func TestHours(t *testing.T) {
 	src := newShown(t, busy(now))
 	src.set(func(v *bot.View) {
 		v.Hours, v.Shut, v.Banner = "outside of the hours: trains depart again Mon 09:00 CET", true, "code slush"
+		v.Trains[0].Message, v.Trains[2].Hotfix = "hotfix: payments are down", &bot.ViewHotfix{Why: "search", By: "dawa", Since: now}
 		v.Trains[0].Hotfix = &bot.ViewHotfix{Why: "payments are down", By: "kseever", As: "account", Since: now.Add(-3 * time.Minute)}
 	})
 	s := New(pageConfig(), src)
 	for _, want := range []string{" outside of the hours: trains depart again Mon 09:00 CET ", " hotfix by kseever for 3 min : payments are down "} {
-		if got := words(get(s, "/")); !strings.Contains(got, want) {
+		if got := words(get(s, "/")); !strings.Contains(got, want) || strings.Contains(got, "“hotfix: payments are down”") || !strings.Contains(got, "“search rewrite, ask me”") {
 			t.Errorf("the page has no %q:\n%s", want, got)
 		}
 	}
