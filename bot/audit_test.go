@@ -262,6 +262,7 @@ func TestAuditIsRead(t *testing.T) {
 			t.Errorf("since then: %q", late)
 		}
 		for range 3 * entriesShown {
+			time.Sleep(time.Minute) // as fast as one may speak
 			s.see(irc.Said{From: s.here("carol"), Text: ".quiet; .quiet off"})
 		}
 		s.settled()
