@@ -55,7 +55,7 @@ func everyByte(t *testing.T, server string, crowd int) {
 	if n := wire.Links(); n != 1 {
 		t.Errorf("the bot has connected %d times", n)
 	}
-	ours := regexp.MustCompile(`^(CAP (LS|REQ|END)|NICK pushbot$|USER pushbot \* \* pushtrain$|JOIN #push$|MODE #push$|PONG |PING |WHO (#push|pushbot)|TOPIC #push( :|$)|` +
+	ours := regexp.MustCompile(`^(CAP (LS|REQ|END)|NICK pushbot$|USER pushbot \* \* pushtrain$|JOIN #push$|MODE (#push|pushbot \+B)$|PONG |PING |WHO (#push|pushbot)|TOPIC #push( :|$)|` +
 		`(PRIVMSG #push|NOTICE (alice|[muv][^ ]*)) :[^\x01]*$)`)
 	n := 0
 	for line := range strings.Lines(wire.Sent()) {
