@@ -6,7 +6,7 @@ import (
 )
 
 // perHost is what it takes to have one host more hear when to flip, on a slow machine.
-const perHost = 500 * time.Microsecond
+const perHost = time.Millisecond
 
 // momentMax is how far ahead the moment of a flip is at most.
 const momentMax = 50 * time.Millisecond

@@ -31,12 +31,14 @@ type session struct {
 	wait    func() error // waits for its end and says why it ended; nil = because it was asked to
 	control string       // the control socket that rsync rides on; "" = a folder of this machine
 	n       uint64       // of the last request
+	began   time.Time    // when our clock of it showed 0
+	clock   clock        // the peer's
 	ended   sync.Once
 	reason  error
 }
 
 func newSession(in io.WriteCloser, out io.Reader, kill func(), wait func() error) *session {
-	s := &session{in: in, out: bufio.NewScanner(out), kill: kill, wait: wait}
+	s := &session{in: in, out: bufio.NewScanner(out), kill: kill, wait: wait, began: time.Now()}
 	s.out.Buffer(nil, answerMax)
 	return s
 }
@@ -102,6 +104,10 @@ func (s *session) exchange(ctx context.Context, req host.Request, body func(io.W
 	defer context.AfterFunc(ctx, s.kill)()
 	s.n++
 	req.N = s.n
+	sent := time.Since(s.began)
+	if req.In > 0 {
+		req.Clock = s.clock.there(sent + req.In)
+	}
 	line, err := json.Marshal(req)
 	if err != nil {
 		return host.Response{}, err
@@ -120,8 +126,12 @@ func (s *session) exchange(ctx context.Context, req host.Request, body func(io.W
 	began := time.Now()
 	for busy := 1; ; busy++ {
 		resp, err := s.answer(req.N)
-		if err != nil || !resp.Busy {
+		if err != nil {
 			return resp, err
+		}
+		if !resp.Busy {
+			s.clock.hear(sent, resp.Heard, resp.Told, time.Since(s.began))
+			return resp, nil
 		}
 		if most := busyFew + int(time.Since(began)/(host.BusyEvery/2)); body == nil || busy > most {
 			return host.Response{}, errors.New("it says that it is busy, more often than anybody wants to hear")

@@ -12,6 +12,10 @@ import (
 // flipAhead is how long before its moment a flip may be asked for at most.
 const flipAhead = time.Second
 
+// calm is how long nothing more is done behind a flip at a moment: other hosts, which
+// may be containers of this machine, have theirs now.
+const calm = 10 * time.Millisecond
+
 // flip moves the link from From to Side: one rename(2) is all that live traffic sees.
 // All that can be done before is done when its moment comes.
 func (s *session) flip(ctx context.Context, req Request, resp *Response) error {
@@ -42,8 +46,12 @@ func (s *session) flip(ctx context.Context, req Request, resp *Response) error {
 		return err
 	}
 	if req.In > 0 {
+		moment := s.said.Add(req.In)
+		if at := s.began.Add(req.Clock); req.Clock > 0 && at.Before(moment) {
+			moment = at // the request was on its way for a while
+		}
 		select {
-		case <-time.After(time.Until(s.said.Add(req.In))):
+		case <-time.After(time.Until(moment)):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -55,6 +63,9 @@ func (s *session) flip(ctx context.Context, req Request, resp *Response) error {
 	}
 	if err := s.root.Rename(next, current); err != nil {
 		return err
+	}
+	if req.In > 0 {
+		time.Sleep(calm)
 	}
 	s.leave(req.From)
 	s.keepWitness(req.Witness)

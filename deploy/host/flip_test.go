@@ -73,6 +73,14 @@ func TestFlipAtItsMoment(t *testing.T) {
 	if took := time.Since(began); took < soon || link(t, root) != "yang" {
 		t.Errorf("after %v it is on %s", took, link(t, root))
 	}
+	onTheWay := at(flipAhead, deploy.Yang, deploy.Yin, one) // for most of that
+	onTheWay.Clock = p.must(Request{Do: Status}).Told + soon
+	began = time.Now()
+	p.must(onTheWay)
+	if took := time.Since(began); took > flipAhead/2 {
+		t.Errorf("a request that was on its way for long is carried out after %v more", took)
+	}
+	p.must(at(0, deploy.Yin, deploy.Yang, two))
 	moved := make(chan error, 1)
 	go func() {
 		for began := time.Now(); time.Since(began) < flipAhead; { // till it is about to flip

@@ -23,6 +23,7 @@ type Request struct {
 	Side    deploy.Side      `json:",omitempty"` // Prepare, Seal, Flip, Audit: the side to fill, seal, flip to, read; Before, After: the one that was filled, that is live
 	From    deploy.Side      `json:",omitempty"` // Flip: the side that must be live now; "" = there is no link yet
 	In      time.Duration    `json:",omitempty"` // Flip: when the link is to be moved, from when the request is heard, at most a second; so that all hosts flip at one moment
+	Clock   time.Duration    `json:",omitempty"` // Flip: that moment as the session's clock shows it, if the caller knows; no later than In says
 	Seal    deploy.Seal      `json:",omitzero"`  // Prepare: what is coming; Seal: what it must be; Flip, Before: what it must be sealed with
 	Drain   time.Duration    `json:",omitempty"` // Hello: how long a side may have readers after it was left
 	Tree    *deploy.Manifest `json:",omitempty"` // Seal, Audit: the manifest that the side must equal; Seal: nil = the one that Fill brought
@@ -73,6 +74,8 @@ type Response struct {
 	Hostname string          `json:",omitempty"` // Hello
 	Helper   string          `json:",omitempty"` // Hello: by a forced command, which program answers; "" = the one that was asked for
 	Standing deploy.Standing `json:",omitzero"`  // all verbs: as it is after the deed
+	Heard    time.Duration   // all verbs: what the session's clock showed when the request came ...
+	Told     time.Duration   // ... and when it was answered. The clock starts with the session
 	Busy     bool            `json:",omitempty"` // the answer is yet to come
 	Ready    bool            `json:",omitempty"` // Prepare: nothing to send; Flip: it was there already
 	Fill     bool            `json:",omitempty"` // Prepare: what the side holds is known, so Fill can make it into another release

@@ -47,7 +47,7 @@ func (s *session) run(ctx context.Context, in Input, out io.Writer) error {
 
 // serve is Serve with lines of limit bytes at most.
 func (s *session) serve(ctx context.Context, in Input, out io.Writer, limit int) error {
-	s.out = out
+	s.out, s.began = out, time.Now()
 	l := listen(in)
 	for ctx.Err() == nil {
 		line, err := l.next(limit, s.lock != nil)
@@ -81,6 +81,7 @@ func send(out io.Writer, resp Response) error {
 type session struct {
 	path  string        // ROOT
 	out   io.Writer     // for answers
+	began time.Time     // when its clock showed 0
 	drain time.Duration // how long a side may have readers after it was left
 	rsync string        // its version; "" = not known yet, or it is missing
 
@@ -139,7 +140,7 @@ func (s *session) answer(ctx context.Context, line []byte, in io.Reader) Respons
 	if err := json.Unmarshal(line, &req); err != nil {
 		return refused(Response{}, refuse(Bad, "not a request: %v", err))
 	}
-	resp := Response{N: req.N}
+	resp := Response{N: req.N, Heard: time.Since(s.began)}
 	body := io.LimitReader(in, req.Blob)
 	defer io.Copy(io.Discard, body) // where it was refused; that in has ended, the next read tells
 	s.n, s.said = req.N, time.Now()
@@ -149,6 +150,7 @@ func (s *session) answer(ctx context.Context, line []byte, in io.Reader) Respons
 	err := s.do(ctx, req, body, &resp)
 	standing, standErr := s.standing()
 	resp.Standing = standing
+	resp.Told = time.Since(s.began)
 	if err == nil {
 		err = standErr
 	}
