@@ -93,7 +93,7 @@ SOAK_sim := -run '^TestSeeds$$' ./deploy/sim -seeds 1000000
 SOAK_faults := -run '^TestFaults$$' ./cmd/pushtrain -faults -faults-done $(CURDIR)/.soak/faults
 SOAK_power := -run '^TestPowerLoss$$' ./bot/store ./deploy/host -power
 SOAK_thief := -run '^TestThief$$' ./bot -thief 1000
-SOAK_flood := -parallel 4 -run '^TestFlood' ./bot ./cmd/pushtrain -flood 10m
+SOAK_flood := -p 1 -parallel 4 -run '^TestFlood' ./bot ./cmd/pushtrain -flood 10m
 SOAK_deb := -run '^TestDeb$$' ./cmd/pushtrain -deb
 PARTS := sim mixed faults power thief flood deb fuzz
 
