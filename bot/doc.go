@@ -3,8 +3,9 @@
 // channel (bot/irc) and the hosts (deploy/fleet) together.
 //
 // One goroutine, that of [Bot.Run], owns all state. Whatever happens, a line in the
-// channel, the answer of a host, a request of the shell, comes to it through one
-// inbox, and it does with each the same:
+// channel, the answer of a host, a request of the shell, comes to it through an inbox,
+// what people say through an ear that takes in no more of it than is good for the
+// others, and it does with each the same:
 //
 //	apply    to the pure cores; what they say is to be done and told is only noted
 //	commit   records and snapshots to the journal, one transaction for all that waited together

@@ -105,7 +105,8 @@ func (barren) Do(_ context.Context, _ deploy.Rollout, e deploy.Effect, _ func(fl
 }
 
 // asker is one person who says commands, each when the server has worked off the one
-// before, until ctx ends; their link has ended before if it returns earlier.
+// before but no more than two a second, until ctx ends; their link has ended before if
+// it returns earlier.
 func asker(ctx context.Context, addr, nick string, lines *atomic.Int64) error {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -116,6 +117,8 @@ func asker(ctx context.Context, addr, nick string, lines *atomic.Int64) error {
 	if _, err := fmt.Fprintf(conn, "NICK %s\r\nUSER %[1]s 0 * :%[1]s\r\n", nick); err != nil {
 		return err
 	}
+	pace := time.NewTicker(500 * time.Millisecond) // ngircd lets so much through that it has no time for its PINGs else
+	defer pace.Stop()
 	words := []string{".help", ".join", ".queue", ".message from " + nick, ".status", ".leave", ".eta", ".help join", ".log from " + nick}
 	for in := bufio.NewScanner(conn); in.Scan(); {
 		line := in.Text()
@@ -126,6 +129,10 @@ func asker(ctx context.Context, addr, nick string, lines *atomic.Int64) error {
 		} else if word := strings.Fields(line + " . ."); slices.Contains([]string{"376", "422"}, word[1]) {
 			_, err = fmt.Fprint(conn, "JOIN #push\r\n")
 		} else if word[1] == "366" || word[1] == "PONG" {
+			select {
+			case <-pace.C:
+			case <-ctx.Done():
+			}
 			_, err = fmt.Fprintf(conn, "PRIVMSG #push :%s\r\nPING :next\r\n", words[lines.Add(1)%int64(len(words))])
 		}
 		if err != nil {

@@ -127,7 +127,11 @@ func (r *localRig) stops(driver *irctest.Client, during func()) time.Duration {
 	began := time.Now()
 	driver.Say("#push", ".abort")
 	driver.Expect(`^:pushbot!\S+ PRIVMSG #push :.*web/princess stopped, nothing live was touched: .*\balice\b`)
-	return time.Since(began).Round(time.Millisecond)
+	took := time.Since(began).Round(time.Millisecond)
+	if took > time.Second {
+		r.t.Logf("at %s .abort was answered after %v", began.Format(time.TimeOnly), took)
+	}
+	return took
 }
 
 // flood is what its people say to the bot.
