@@ -398,7 +398,7 @@ func TestNoEndOfGreeting(t *testing.T) {
 
 func TestBackoff(t *testing.T) {
 	var b backoff
-	for i, limit := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
+	for i, limit := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
 		if got := b.next(); got > limit*time.Second || got < limit*time.Second*3/4 {
 			t.Errorf("wait %d: %v, want about %v", i, got, limit*time.Second)
 		}
