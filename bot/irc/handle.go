@@ -30,7 +30,7 @@ func (s *session) handle(e girc.Event) error {
 			return s.heardOffer()
 		}
 	case "PONG":
-		for _, n := range s.window.answered(e.Last()) {
+		for _, n := range s.window.answered(e.Last(), s.heard) {
 			s.post(Delivered{Receipt: n})
 		}
 		return nil

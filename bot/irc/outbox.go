@@ -75,7 +75,7 @@ func (o *outbox) put(l line) {
 // take removes and returns the first line that may go now: there is room for
 // urgent ones, and in it for others. A topic that comes first but does not fit holds back
 // the chatter behind it; one that is not yet due (see session.topicDue) does not.
-func (o *outbox) take(now time.Time, room, others int, topicDue bool) (line, bool) {
+func (o *outbox) take(now time.Time, room, others int, topicDue, chatterDue bool) (line, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.chatter = slices.DeleteFunc(o.chatter, func(l line) bool { return now.Sub(l.at) > chatterAge })
@@ -91,7 +91,7 @@ func (o *outbox) take(now time.Time, room, others int, topicDue bool) (line, boo
 			return line{}, false
 		}
 		l, o.topic = *o.topic, nil
-	case len(o.chatter) > 0 && others >= 1:
+	case len(o.chatter) > 0 && others >= 1 && chatterDue:
 		l, o.chatter = o.chatter[0], o.chatter[1:]
 	default:
 		return line{}, false

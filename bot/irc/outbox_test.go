@@ -10,7 +10,7 @@ import (
 func drain(o *outbox, now time.Time) []string {
 	var texts []string
 	for {
-		l, ok := o.take(now, windowSize, windowSize, true)
+		l, ok := o.take(now, windowSize, windowSize, true, true)
 		if !ok {
 			return texts
 		}

@@ -69,6 +69,9 @@ func (s *session) next(now time.Time) time.Time {
 	if s.wantsNick() {
 		sooner(s.regainAt)
 	}
+	if s.window.rest.After(now) && s.link.outbox.waiting() > 0 {
+		sooner(s.window.rest)
+	}
 	if due := s.topicDue(); s.phase == online && due.After(now) && s.link.outbox.waitsForTopic() {
 		sooner(due)
 	}
@@ -82,7 +85,7 @@ func (s *session) pump(now time.Time) error {
 	}
 	for {
 		room, others := s.window.room()
-		l, ok := s.link.outbox.take(now, room, others, !s.topicDue().After(now))
+		l, ok := s.link.outbox.take(now, room, others, !s.topicDue().After(now), !s.window.rest.After(now))
 		if !ok {
 			return nil
 		}
@@ -117,6 +120,9 @@ func (s *session) fit(l line) (head, rest line) {
 // topicDue returns when the next TOPIC may go.
 func (s *session) topicDue() time.Time {
 	due := s.topics[0].Add(topicPeriod)
+	if slow := s.topics[topicBurst-2].Add(2 * s.window.pause); slow.After(due) {
+		due = slow
+	}
 	if s.topicAt.After(due) {
 		return s.topicAt
 	}

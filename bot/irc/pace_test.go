@@ -26,6 +26,10 @@ type peer struct {
 	says string // ... and says this; "" = nothing
 	nick string // the bot's
 
+	limits bool          // from its greeting on, 10 commands at once are worked off, and one a second
+	used   time.Duration // of that, at
+	at     time.Time
+
 	mu    sync.Mutex
 	got   []string      // TOPIC, PRIVMSG, NOTICE and PING lines
 	held  bool          // PING is not answered
@@ -66,16 +70,27 @@ func bubble(t *testing.T, plans []func(*peer), story func(t *testing.T, r *reade
 func well(*peer) {}
 
 func (p *peer) serve() {
-	in := bufio.NewScanner(p.conn)
-	for in.Scan() {
-		p.mu.Lock()
-		stall, held := p.stall, p.held
-		p.mu.Unlock()
-		if stall != nil {
-			<-stall
-			return
+	lines := make(chan string, 1000)
+	go func() {
+		defer close(lines)
+		for in := bufio.NewScanner(p.conn); in.Scan(); lines <- in.Text() {
+			p.mu.Lock()
+			stall := p.stall
+			p.mu.Unlock()
+			if stall != nil {
+				<-stall
+				return
+			}
 		}
-		command, rest, _ := strings.Cut(in.Text(), " ")
+	}()
+	for line := range lines {
+		p.mu.Lock()
+		held := p.held
+		p.mu.Unlock()
+		if p.limits && p.nick != "" {
+			p.limit()
+		}
+		command, rest, _ := strings.Cut(line, " ")
 		if p.mute {
 			continue
 		}
@@ -90,7 +105,7 @@ func (p *peer) serve() {
 		case "NICK":
 			switch {
 			case rest == p.took:
-				p.note(in.Text())
+				p.note(line)
 				p.send(":s 433 * " + rest + " :taken")
 			case p.nick == "":
 				p.nick = rest
@@ -103,18 +118,30 @@ func (p *peer) serve() {
 			p.send(":"+p.nick+"!b@h JOIN #push", ":s 353 x = #push :@"+p.nick, ":s 366 x #push :end")
 		case "WHO":
 			if rest != "#push" {
-				p.note(in.Text())
+				p.note(line)
 			}
 			p.send(":s 315 x #push :end")
 		case "PING":
-			p.note(in.Text())
+			p.note(line)
 			if !held {
 				p.send(":s PONG s " + rest)
 			}
 		case "TOPIC", "PRIVMSG", "NOTICE":
-			p.note(in.Text())
+			p.note(line)
 		}
 	}
+}
+
+// limit waits until the next command may be worked off.
+func (p *peer) limit() {
+	const most = 10 * time.Second
+	p.used = max(0, p.used-time.Since(p.at))
+	if wait := p.used - most; wait > 0 {
+		time.Sleep(wait)
+		p.used = most
+	}
+	p.used += time.Second
+	p.at = time.Now()
 }
 
 func (p *peer) send(lines ...string) {
@@ -202,6 +229,41 @@ func TestWindow(t *testing.T) {
 		p.hold(false)
 		p.send(":s PONG s :pushtrain-3")
 		same(t, "in the end", p.heard(), "PRIVMSG c1", "PRIVMSG c2", "PING :pushtrain-4")
+	})
+}
+
+// TestUrgentUnderLimits: however much there is to say, a server that works off a line
+// a second soon has one that is urgent, and others get their turn.
+func TestUrgentUnderLimits(t *testing.T) {
+	bubble(t, []func(*peer){func(p *peer) { p.limits = true }}, func(t *testing.T, r *reader, peers func(int) *peer) {
+		p := peers(0)
+		settle(r, p)
+		var took []time.Duration
+		others, urgent := 0, time.Time{}
+		for n := range 6000 { // of 50 ms
+			r.link.Say(Chatter, "more")
+			if n%20 == 0 {
+				r.link.SetTopic(fmt.Sprint("topic ", n))
+			}
+			if urgent.IsZero() && n%137 == 0 {
+				r.link.Say(Urgent, "urgent")
+				urgent = time.Now()
+			}
+			time.Sleep(50 * time.Millisecond)
+			for _, line := range p.said() {
+				if line != "PRIVMSG urgent" {
+					others++
+					continue
+				}
+				took = append(took, time.Since(urgent))
+				urgent = time.Time{}
+			}
+		}
+		slices.Sort(took)
+		t.Logf("%d urgent lines, after %v (p50), %v (most); %d others", len(took), took[len(took)/2], took[len(took)-1], others)
+		if len(took) < 40 || took[len(took)/2] > time.Second || took[len(took)-1] > 3*time.Second || others < 60 {
+			t.Errorf("%d urgent lines after %v (p50) and up to %v, %d others in 5 min", len(took), took[len(took)/2], took[len(took)-1], others)
+		}
 	})
 }
 
