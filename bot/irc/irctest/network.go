@@ -109,7 +109,7 @@ func (n *Network) Link() {
 	n.until([2]string{"CONNECT b.test"}, func() bool { return n.linked(0, "b.test") && n.linked(1, "services.test") })
 }
 
-// until has the operators say their commands, every second anew, until ok says that
+// until has the operators say their commands, every three seconds anew, until ok says that
 // it has worked: each server has its own idea of a link, and may refuse one that it has not yet given up.
 func (n *Network) until(commands [2]string, ok func() bool) {
 	n.t.Helper()
@@ -122,7 +122,7 @@ func (n *Network) until(commands [2]string, ok func() bool) {
 					n.opers[i].Send(command)
 				}
 			}
-			again = now.Add(time.Second)
+			again = now.Add(3 * time.Second) // sooner, and two links are made at once, which may end both
 		}
 		if ok() {
 			return
