@@ -37,11 +37,15 @@ func TestNothingHidden(t *testing.T) {
 			s.known[x] = irc.Who{Nick: x, User: "m", Host: "h"}
 			s.members = append(s.members, s.known[x])
 			s.see(irc.Joined{Who: s.known[x]})
+			var every []string // that there is
+			for _, c := range s.bot.commands {
+				every = append(every, "."+c.Name+" "+x)
+			}
 			for _, who := range []string{x, "alice"} {
-				for _, text := range []string{
+				for _, text := range append([]string{
 					".join", ".leave", ".join", ".join with " + x, ".join before " + x, ".join " + x, ".kick " + x, ".drive " + x, ".at " + x, ".help " + x, ".stats " + x, ".good " + x, ".jo" + sign + "in", "." + x,
-					".hold " + x, ".hold \"" + x + "\"", ".unhold", ".log " + x, ".message " + x, ".message \"" + x + "\"", ".join last \"" + x + "\"", ".rollback " + x, ".confirm " + x, ".quiet " + x, ".queue", ".status", ".uhoh", ".good",
-				} {
+					".hotfix " + x, ".hotfix web \"" + x + "\"", ".hold " + x, ".hold \"" + x + "\"", ".unhold", ".log " + x, ".message " + x, ".message \"" + x + "\"", ".join last \"" + x + "\"", ".rollback " + x, ".confirm " + x, ".quiet " + x, ".queue", ".status", ".uhoh", ".good",
+				}, every...) {
 					s.see(irc.Said{From: s.here(who), Text: text})
 					s.settled()
 					look()

@@ -13,22 +13,31 @@ func (t *turn) cap() int {
 	return t.Rules.Cap
 }
 
-// join takes a seat: see Join, and DESIGN §4 for where.
-func (t *turn) join(e Join) error {
-	stack, err := t.stackNamed(e.Stack)
-	if err != nil {
-		return err
+// newRider is By as a rider of the stack that was named, "" = the default one.
+func (t *turn) newRider(named string) (r Rider, stack string, err error) {
+	if stack, err = t.stackNamed(named); err != nil {
+		return r, stack, err
 	}
+	if shown := Visible(t.by.Nick); shown != t.by.Nick {
+		return r, stack, refuse("nick", "your nick has signs that nobody sees, %s: take another one", shown)
+	}
+	r = Rider{Nick: t.by.Nick, Who: t.by.identity(), Joined: t.at}
 	if stack == "" {
 		stack = t.Rules.Default()
 	}
-	if shown := Visible(t.by.Nick); shown != t.by.Nick {
-		return refuse("nick", "your nick has signs that nobody sees, %s: take another one", shown)
-	}
-	r := Rider{Nick: t.by.Nick, AskMe: e.AskMe, Hold: e.Hold, Who: t.by.identity(), Joined: t.at}
 	if stack != t.Rules.Default() {
 		r.Stack = stack
 	}
+	return r, stack, nil
+}
+
+// join takes a seat: see Join, and DESIGN §4 for where.
+func (t *turn) join(e Join) error {
+	r, stack, err := t.newRider(e.Stack)
+	if err != nil {
+		return err
+	}
+	r.AskMe, r.Hold = e.AskMe, e.Hold
 	if err := t.waitsAlready(stack); err != nil {
 		return err
 	}

@@ -17,12 +17,9 @@ type Haste struct {
 // hotfix puts By into a train that goes next: behind those of the lane that have
 // left, and behind earlier hotfixes. The seat where they wait is given up.
 func (t *turn) hotfix(e Hotfix) error {
-	stack, err := t.stackNamed(e.Stack)
+	r, stack, err := t.newRider(e.Stack)
 	if err != nil {
 		return err
-	}
-	if stack == "" {
-		stack = t.Rules.Default()
 	}
 	why := CleanMessage(e.Why)
 	switch {
@@ -33,12 +30,12 @@ func (t *turn) hotfix(e Hotfix) error {
 	}
 	var at []int // where By waits
 	for i, tr := range t.Queue.Trains {
-		for _, r := range tr.Riders {
-			mine := t.is(r, t.by)
+		for _, other := range tr.Riders {
+			mine := t.is(other, t.by)
 			switch {
-			case tr.Left() || !mine && !t.Casemap.Same(r.Nick, t.by.Nick) || t.stackOf(r) != stack:
+			case tr.Left() || !mine && !t.Casemap.Same(other.Nick, t.by.Nick) || t.stackOf(other) != stack:
 			case !mine:
-				return refuse("name taken", "somebody else rides as %s: take another nick, or have that seat freed with .kick %s", r.Nick, r.Nick)
+				return refuse("name taken", "somebody else rides as %s: take another nick, or have that seat freed with .kick %[1]s", other.Nick)
 			case tr.Haste.Why != "":
 				return refuse("twice", "your train is a hotfix already, %s: .leave gives the seat up", t.lanePlace(i))
 			case !tr.Up.IsZero() && t.seat(tr, t.by) == 0:
@@ -50,10 +47,6 @@ func (t *turn) hotfix(e Hotfix) error {
 	}
 	wheel := t.remove(at, func(tr Train) int { return t.seat(tr, t.by) }, t.by.Nick)
 	k, passed := t.nextPlace(stack)
-	r := Rider{Nick: t.by.Nick, Who: t.by.identity(), Joined: t.at}
-	if stack != t.Rules.Default() {
-		r.Stack = stack
-	}
 	tr := Train{Riders: []Rider{r}, Message: CleanMessage("hotfix: " + why), Haste: Haste{Why: why, By: r.Who, Known: t.Identity(), At: t.at}}
 	if k == len(t.Queue.Trains) {
 		tr.Before, t.Queue.Rest = t.Queue.Rest, nil
