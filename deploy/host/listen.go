@@ -120,27 +120,24 @@ func (f *stdin) SetReadDeadline(t time.Time) error {
 
 func (f *stdin) Read(p []byte) (int, error) {
 	if !f.end.IsZero() {
-		if err := ready(int(f.Fd()), f.end); err != nil {
-			return 0, err
+		came, err := ready(int(f.Fd()), f.end)
+		if err != nil {
+			return 0, fmt.Errorf("wait for a request: %w", err)
+		}
+		if !came {
+			return 0, os.ErrDeadlineExceeded
 		}
 	}
 	return f.File.Read(p)
 }
 
-// ready waits until fd can be read; its error after end is os.ErrDeadlineExceeded.
-func ready(fd int, end time.Time) error {
+// ready waits until fd can be read, and reports whether that came before end.
+func ready(fd int, end time.Time) (bool, error) {
 	for {
-		left := time.Until(end)
-		if left <= 0 {
-			return os.ErrDeadlineExceeded
-		}
+		left := max(0, time.Until(end)) + time.Millisecond - 1 // poll(2) counts whole ones
 		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		n, err := unix.Poll(fds, int(left.Milliseconds())+1)
-		switch {
-		case err != nil && err != unix.EINTR:
-			return fmt.Errorf("wait for a request: %w", err)
-		case n > 0:
-			return nil
+		if n, err := unix.Poll(fds, int(left/time.Millisecond)); err != unix.EINTR {
+			return n > 0, err
 		}
 	}
 }

@@ -77,13 +77,8 @@ func (s *session) atWork(side deploy.Side, w writer) error {
 
 // ended waits for the end of the process, and reports whether it came.
 func (w writer) ended(patience time.Duration) bool {
-	for end := time.Now().Add(patience); ; {
-		fds := []unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLIN}}
-		n, err := unix.Poll(fds, int(max(0, time.Until(end)).Milliseconds()))
-		if err != unix.EINTR {
-			return err == nil && n > 0
-		}
-	}
+	over, err := ready(w.fd, time.Now().Add(patience))
+	return over && err == nil
 }
 
 // writers returns the rsyncs that write to side. The caller closes their fds.
