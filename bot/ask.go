@@ -200,14 +200,14 @@ func (b *Bot) askDeploy(a *ask, by train.Who, e train.Event) {
 		return
 	}
 	if s, ok := e.(train.Ship); ok {
-		text := fmt.Sprintf("%s deploys %s/%s from the shell", b.quietly(by.Nick), s.Stack, s.Stage)
+		text := fmt.Sprintf("%s deploys %s/%s from the shell", quietly(by.Nick), s.Stack, s.Stage)
 		if s.Override != "" {
 			text += ", over the gates: " + s.Override
 		}
 		b.channel("", text)
 	}
 	if s, ok := e.(train.Sync); ok {
-		b.channel("", fmt.Sprintf("%s brings %s of %s/%s up to date from the shell", b.quietly(by.Nick), s.Host, s.Stack, s.Stage))
+		b.channel("", fmt.Sprintf("%s brings %s of %s/%s up to date from the shell", quietly(by.Nick), s.Host, s.Stack, s.Stage))
 	}
 	id, open := b.running(a.req.Stack)
 	switch {

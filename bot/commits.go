@@ -215,7 +215,7 @@ func (b *Bot) bringsText(id int, stack string, what brings) string {
 	for _, s := range shares {
 		switch {
 		case s.aboard:
-			theirs = append(theirs, fmt.Sprintf("%s %d", b.quietly(s.nick), s.n))
+			theirs = append(theirs, fmt.Sprintf("%s %d", quietly(s.nick), s.n))
 		case s.known:
 			others = append(others, fmt.Sprintf("%s %d", b.ping(s.nick), s.n))
 		default:
@@ -223,7 +223,7 @@ func (b *Bot) bringsText(id int, stack string, what brings) string {
 		}
 	}
 	for i, r := range without {
-		without[i] = b.quietly(r)
+		without[i] = quietly(r)
 	}
 	text := fmt.Sprintf("%s: %s since %.7s", stack, plural(len(what.commits), "commit"), what.from)
 	for _, part := range []struct {

@@ -110,10 +110,10 @@ func (r *ear) full() bool {
 func (r *ear) put(e irc.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer token(r.wake)
 	switch e := e.(type) {
 	case irc.Said:
 		r.hear(r.read(e), time.Now())
-		token(r.wake)
 		return
 	case irc.Online:
 		r.nick = e.Nick
@@ -123,7 +123,6 @@ func (r *ear) put(e irc.Event) {
 		}
 	}
 	r.waiting = append(r.waiting, e)
-	token(r.wake)
 }
 
 // take removes and returns what has waited longest.
@@ -139,13 +138,6 @@ func (r *ear) take() (any, bool) {
 	}
 	token(r.taken)
 	return x, true
-}
-
-func token(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
 }
 
 // lost returns how many lines were left out since it was last asked.
@@ -237,7 +229,7 @@ func (a *allowance) take(l limit, n float64, now time.Time) bool {
 }
 
 // voice is that of one person. Those who have been silent long enough are as if they
-// had never talk.
+// had never talked.
 func (r *ear) voice(by string, now time.Time) *voice {
 	v := r.voices[by]
 	if v != nil {

@@ -97,7 +97,7 @@ func (b *Bot) statusLines(args []word) []string {
 		}
 		for _, t := range b.train.Queue.Trains {
 			if t.Haste.Why != "" && slices.Contains(b.train.Stacks(t), st.Name) {
-				parts = append(parts, fmt.Sprintf("hotfix by %s for %s: %s", b.quietly(t.Haste.By.Nick), about(b.now().Sub(t.Haste.At)), t.Haste.Why))
+				parts = append(parts, fmt.Sprintf("hotfix by %s for %s: %s", quietly(t.Haste.By.Nick), about(b.now().Sub(t.Haste.At)), t.Haste.Why))
 			}
 		}
 		out = append(out, st.Name+": "+strings.Join(parts, "; "))
@@ -134,7 +134,7 @@ func (b *Bot) stageText(stack, stage string) string {
 				state += " of " + o.Release.ID
 			}
 		}
-		text += fmt.Sprintf(" (%s by %s for %s)", state, b.quietly(r.By), about(b.now().Sub(r.Since)))
+		text += fmt.Sprintf(" (%s by %s for %s)", state, quietly(r.By), about(b.now().Sub(r.Since)))
 	}
 	return text
 }

@@ -30,9 +30,14 @@ func (p *pokes) poke() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for c := range p.who {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
+		token(c)
+	}
+}
+
+// token puts one into c, unless it is full.
+func token(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }

@@ -52,7 +52,7 @@ func (b *Bot) press(p Person, text string) error {
 		err = b.would(who, event)
 	}
 	if err == nil {
-		b.channel("", fmt.Sprintf("%s says on the page: %s%s", b.quietly(who.Nick), b.cfg.Prefix, text))
+		b.channel("", fmt.Sprintf("%s says on the page: %s%s", quietly(who.Nick), b.cfg.Prefix, text))
 		err = b.try(who, event)
 	}
 	if err != nil {

@@ -280,7 +280,7 @@ func (b *Bot) phase(r deploy.Rollout) {
 	text := ""
 	switch r.State {
 	case deploy.Building:
-		text = fmt.Sprintf("%s: rollout %d by %s: building %s", at, r.ID, b.quietly(r.By), r.Ref)
+		text = fmt.Sprintf("%s: rollout %d by %s: building %s", at, r.ID, quietly(r.By), r.Ref)
 	case deploy.Preparing:
 		text = fmt.Sprintf("%s: copying %s to %s", at, r.Release.ID, plural(len(r.Hosts), "host"))
 		if r.Back {

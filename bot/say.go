@@ -34,11 +34,11 @@ func (b *Bot) tell(by train.Who, e train.Effect) {
 	case train.AskVoid:
 		text := fmt.Sprintf("%s: what was to be confirmed has changed: .%s asks again", b.ping(e.Driver), e.Stage)
 		if e.By != "" {
-			text = fmt.Sprintf("%s called %s off before it was confirmed", b.quietly(e.By), e.Stage)
+			text = fmt.Sprintf("%s called %s off before it was confirmed", quietly(e.By), e.Stage)
 		}
 		b.channel("", text)
 	case train.Confirmed:
-		b.channel("", fmt.Sprintf("%s confirmed %s for %s", b.distinctly(e.By), e.Stage, b.quietly(e.For)))
+		b.channel("", fmt.Sprintf("%s confirmed %s for %s", b.distinctly(e.By), e.Stage, quietly(e.For)))
 	case train.Up:
 		b.tellUp(by, e)
 		if !e.Again {
@@ -49,13 +49,13 @@ func (b *Bot) tell(by train.Who, e train.Effect) {
 		if e.Next != "" {
 			do = "." + e.Next + " is next"
 		}
-		b.channel(fmt.Sprintf("ready %d", e.Train), fmt.Sprintf("%s: Everyone is ready (%s)", b.names(e.Riders), do))
+		b.channel(fmt.Sprintf("ready %d", e.Train), fmt.Sprintf("%s: Everyone is ready (%s)", b.pings(sitting(e.Riders)), do))
 	case train.Trouble:
 		to := b.ping(e.Driver) + ": "
 		if e.Driver == e.Nick {
 			to = ""
 		}
-		b.channel("", fmt.Sprintf("%s%s says uh-oh: nothing moves until it is cleared", to, b.quietly(e.Nick)))
+		b.channel("", fmt.Sprintf("%s%s says uh-oh: nothing moves until it is cleared", to, quietly(e.Nick)))
 	case train.Departed:
 		b.tellDeparted(by, e)
 	case train.Wheel:
@@ -64,33 +64,33 @@ func (b *Bot) tell(by train.Who, e train.Effect) {
 			text += "; " + notTwin(e.Driver, twin)
 		}
 		if e.Because != "" {
-			text += " (" + strings.ReplaceAll(e.Because, e.Was, b.quietly(e.Was)) + ")"
+			text += " (" + strings.ReplaceAll(e.Because, e.Was, quietly(e.Was)) + ")"
 		}
 		b.channel("", text)
 	case train.Marker:
 		switch {
 		case e.Proves:
-			b.channel("", fmt.Sprintf("%s says that %s is done", b.quietly(e.By), e.Stage))
+			b.channel("", fmt.Sprintf("%s says that %s is done", quietly(e.By), e.Stage))
 		case e.For != "":
-			b.channel("", fmt.Sprintf("%s moved the marker of %s's train to %s; that proves nothing", b.quietly(e.By), b.quietly(e.For), e.Stage))
+			b.channel("", fmt.Sprintf("%s moved the marker of %s's train to %s; that proves nothing", quietly(e.By), quietly(e.For), e.Stage))
 		default:
 			b.answer(by.Nick, plain, fmt.Sprintf("the marker says %s now; that proves nothing: .%s rolls out", e.Stage, e.Stage))
 		}
 	case train.Over:
 		if e.For != "" {
-			b.channel("", fmt.Sprintf("%s ended the train of %s", b.quietly(e.By), b.quietly(e.For)))
+			b.channel("", fmt.Sprintf("%s ended the train of %s", quietly(e.By), quietly(e.For)))
 		}
 		if len(e.NotGood) > 0 {
 			b.answer(by.Nick, plain, "done, though not everyone was good: "+strings.Join(e.NotGood, ", "))
 		}
 	case train.Held:
-		b.talk("", fmt.Sprintf("%s held by %s%s", lane(e.Hold.Stack), b.quietly(e.Hold.By), because(e.Hold.Why)))
+		b.talk("", fmt.Sprintf("%s held by %s%s", lane(e.Hold.Stack), quietly(e.Hold.By), because(e.Hold.Why)))
 	case train.Lifted:
 		to := b.pings(slices.DeleteFunc(slices.Clone(e.Freed), func(n string) bool { return b.same(n, e.By) }))
 		if to != "" {
 			to += ": "
 		}
-		b.talk("", fmt.Sprintf("%s%s free again: %s lifted the hold", to, lane(e.Hold.Stack), b.quietly(e.By)))
+		b.talk("", fmt.Sprintf("%s%s free again: %s lifted the hold", to, lane(e.Hold.Stack), quietly(e.By)))
 	case train.Noted:
 		b.tellNoted(e)
 	case train.Nudge:
@@ -102,9 +102,9 @@ func (b *Bot) tell(by train.Who, e train.Effect) {
 		}
 		b.answer(e.Nick, plain, text)
 	case train.Overruled:
-		b.channel("", fmt.Sprintf("%s did that as an op: %s", b.quietly(e.By), e.What))
+		b.channel("", fmt.Sprintf("%s did that as an op: %s", quietly(e.By), e.What))
 	case train.Logged:
-		b.talk("", fmt.Sprintf("%s says: %s", b.quietly(e.By), e.Text))
+		b.talk("", fmt.Sprintf("%s says: %s", quietly(e.By), e.Text))
 	case train.PutBack:
 		b.answer(e.By, plain, "put back: "+strings.Join(e.Whys, "; "))
 	case train.Unread:
@@ -142,7 +142,7 @@ func (b *Bot) boardedText(e train.Boarded) string {
 
 // tellHotfix tells those who have to wait for it, and all others without a ping.
 func (b *Bot) tellHotfix(e train.Hotfixed) {
-	text := fmt.Sprintf("%s goes next with a hotfix of %s: %s", b.quietly(e.Nick), e.Stack, e.Why)
+	text := fmt.Sprintf("%s goes next with a hotfix of %s: %s", quietly(e.Nick), e.Stack, e.Why)
 	if len(e.Passed) > 0 {
 		text = fmt.Sprintf("%s: %s; you are told again when you're up", b.pings(e.Passed), text)
 	}
@@ -176,20 +176,18 @@ func (b *Bot) tellUp(by train.Who, e train.Up) {
 	}
 	key := fmt.Sprintf("up %d", e.Train)
 	untold := slices.ContainsFunc(b.outbox.lines, func(l line) bool { return l.Key == key }) // the others do not know yet
-	var names []string
-	for _, s := range e.Riders {
-		if untold || slices.Contains(e.Fresh, s.Nick) {
-			names = append(names, b.ping(s.Nick))
-		} else {
-			names = append(names, b.quietly(s.Nick))
+	names := each(sitting(e.Riders), func(nick string) string {
+		if untold || slices.Contains(e.Fresh, nick) {
+			return b.ping(nick)
 		}
-	}
-	b.talk(key, fmt.Sprintf("%s: You're up%s", strings.Join(names, ", "), held))
+		return quietly(nick)
+	})
+	b.talk(key, fmt.Sprintf("%s: You're up%s", names, held))
 }
 
 func (b *Bot) tellDeparted(by train.Who, e train.Departed) {
 	if e.By != "" {
-		b.talk("", fmt.Sprintf("%s: %s took you out of the queue", b.ping(e.Nick), b.quietly(e.By)))
+		b.talk("", fmt.Sprintf("%s: %s took you out of the queue", b.ping(e.Nick), quietly(e.By)))
 		return
 	}
 	b.answer(by.Nick, plain, fmt.Sprintf("you are out of %s", plural(e.Seats, "train")))
@@ -205,16 +203,16 @@ func (b *Bot) tellNudge(e train.Nudge) {
 	quiet, to := about(e.Quiet), b.pings(e.Pings)
 	switch {
 	case e.Step == 3 && len(e.Riders) > 0:
-		b.channel("", fmt.Sprintf("%s: nothing has moved for %s: any of you may take the wheel with .drive", b.allQuietly(e.Riders), quiet))
+		b.channel("", fmt.Sprintf("%s: nothing has moved for %s: any of you may take the wheel with .drive", each(e.Riders, quietly), quiet))
 	case len(e.Pings) == 0:
 	case e.Step == 1 && len(e.Votes) > 0:
-		b.channel("", fmt.Sprintf("%s: the train of %s has waited for you to say .good for %s", to, b.quietly(e.Driver), quiet))
+		b.channel("", fmt.Sprintf("%s: the train of %s has waited for you to say .good for %s", to, quietly(e.Driver), quiet))
 	case e.Step == 2 && len(e.Votes) > 0:
-		b.channel("", fmt.Sprintf("%s: you drive, and nothing has moved for %s: no .good yet from %s", to, quiet, b.allQuietly(e.Votes)))
+		b.channel("", fmt.Sprintf("%s: you drive, and nothing has moved for %s: no .good yet from %s", to, quiet, each(e.Votes, quietly)))
 	case e.Step == 1:
 		b.channel("", fmt.Sprintf("%s: you drive, and nothing has moved for %s", to, quiet))
 	default:
-		b.channel("", fmt.Sprintf("%s: your train has not moved for %s; %s drives", to, quiet, b.quietly(e.Driver)))
+		b.channel("", fmt.Sprintf("%s: your train has not moved for %s; %s drives", to, quiet, quietly(e.Driver)))
 	}
 }
 
@@ -236,7 +234,7 @@ func (b *Bot) tellArrived(e train.Arrived) {
 	if len(e.Stacks) > 1 {
 		is = "are"
 	}
-	b.channel("", fmt.Sprintf("%s: %s %s on %s: %s", b.names(e.Riders), strings.Join(e.Stacks, " and "), is, e.Stage, next))
+	b.channel("", fmt.Sprintf("%s: %s %s on %s: %s", b.pings(sitting(e.Riders)), strings.Join(e.Stacks, " and "), is, e.Stage, next))
 }
 
 func (b *Bot) tellLanded(e train.Landed) {
@@ -282,7 +280,7 @@ func because(why string) string {
 func (b *Bot) ping(nick string) string {
 	for _, q := range b.train.Quiet {
 		if q == b.train.Casemap.Fold(nick) {
-			return b.quietly(nick)
+			return quietly(nick)
 		}
 	}
 	return train.Visible(nick)
@@ -291,9 +289,9 @@ func (b *Bot) ping(nick string) string {
 // distinctly is nick, quietly, and whom they look like and are not.
 func (b *Bot) distinctly(nick string) string {
 	if twin := b.twin(nick); twin != "" {
-		return b.quietly(nick) + " (" + notTwin(nick, twin) + ")"
+		return quietly(nick) + " (" + notTwin(nick, twin) + ")"
 	}
-	return b.quietly(nick)
+	return quietly(nick)
 }
 
 // twin is a rider, or somebody in the channel, whose nick looks like another one; "" = nobody's does.
@@ -341,8 +339,6 @@ func spelled(nick string) string {
 // pingBreak is a zero-width space.
 const pingBreak = "\u200b"
 
-func (b *Bot) quietly(nick string) string { return quietly(nick) }
-
 // quietly is a nick that rings no client: a zero-width space stands behind its first letter.
 func quietly(nick string) string {
 	nick = train.Visible(nick)
@@ -356,33 +352,27 @@ func quietly(nick string) string {
 // hush breaks the pings of those who hold the line in a sentence about it.
 func (b *Bot) hush(text string) string {
 	for _, h := range b.train.Queue.Holds {
-		text = strings.ReplaceAll(text, " by "+h.By+" ", " by "+b.quietly(h.By)+" ")
+		text = strings.ReplaceAll(text, " by "+h.By+" ", " by "+quietly(h.By)+" ")
 	}
 	return text
 }
 
-func (b *Bot) pings(nicks []string) string {
+// each lists people, each of them named as how says.
+func each(nicks []string, how func(nick string) string) string {
 	var out []string
 	for _, n := range nicks {
-		out = append(out, b.ping(n))
+		out = append(out, how(n))
 	}
 	return strings.Join(out, ", ")
 }
 
-func (b *Bot) allQuietly(nicks []string) string {
-	var out []string
-	for _, n := range nicks {
-		out = append(out, b.quietly(n))
-	}
-	return strings.Join(out, ", ")
-}
+func (b *Bot) pings(nicks []string) string { return each(nicks, b.ping) }
 
-func (b *Bot) names(seats []train.Seat) string {
-	var out []string
+func sitting(seats []train.Seat) (nicks []string) {
 	for _, s := range seats {
-		out = append(out, s.Nick)
+		nicks = append(nicks, s.Nick)
 	}
-	return b.pings(out)
+	return nicks
 }
 
 // about writes a duration as people say it.
