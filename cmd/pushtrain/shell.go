@@ -248,11 +248,9 @@ func logCommand(o *options) *cobra.Command {
 		Use: "log [TEXT]", Short: "Show the deploy log; with TEXT, write a line into it and announce it", Args: someText,
 		RunE: func(c *cobra.Command, args []string) error {
 			req := bot.Request{Do: "entries", Follow: follow}
-			if since != "" {
-				var err error
-				if req.Since, err = sinceOf(since, time.Now()); err != nil {
-					return err
-				}
+			var err error
+			if req.Since, err = sinceOf(since, time.Now()); err != nil {
+				return err
 			}
 			cfg, err := o.load()
 			if err != nil {
@@ -286,18 +284,15 @@ func auditCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use: "audit", Short: "Show who did, or was refused, what, and how that person was known; and each step of rollouts", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			req := bot.Request{Do: "audit"}
-			if since != "" {
-				var err error
-				if req.Since, err = sinceOf(since, time.Now()); err != nil {
-					return err
-				}
+			from, err := sinceOf(since, time.Now())
+			if err != nil {
+				return err
 			}
 			cfg, err := o.load()
 			if err != nil {
 				return err
 			}
-			return o.ask(c.Context(), cfg, req, func(r bot.Reply) { o.entry(c.OutOrStdout(), c.ErrOrStderr(), r) })
+			return o.ask(c.Context(), cfg, bot.Request{Do: "audit", Since: from}, func(r bot.Reply) { o.entry(c.OutOrStdout(), c.ErrOrStderr(), r) })
 		},
 	}
 	c.Flags().StringVar(&since, "since", "", sinceHelp)
@@ -320,8 +315,12 @@ func (o *options) entry(out, errs io.Writer, r bot.Reply) {
 // dayForm is how a number of days is written.
 var dayForm = regexp.MustCompile(`^0*[1-9][0-9]*d$`)
 
-// sinceOf reads how far back a list goes: a time, or a span before now.
+// sinceOf reads how far back a list goes: a time, or a span before now; "" = the zero
+// time, as far as it is shown by itself.
 func sinceOf(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
 	if d, err := time.ParseDuration(text); err == nil && d > 0 {
 		return now.Add(-d), nil
 	}
