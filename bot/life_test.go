@@ -1,12 +1,10 @@
 package bot
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -15,11 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
-
-	"pushtrain/bot/irc"
 	"pushtrain/bot/irc/irctest"
-	"pushtrain/bot/store"
 	"pushtrain/train"
 )
 
@@ -71,7 +65,7 @@ var troubles = []trouble{
 	{"the bot's server is killed", func(l *life) { l.net.Restart(0) }},
 	{"the other server is killed", func(l *life) { l.net.Restart(1) }},
 	{"both servers are killed", func(l *life) { l.net.Restart(0); l.net.Restart(1) }},
-	{"services are started anew", func(l *life) { l.net.RestartServices() }},
+	{"services are started anew", func(l *life) { l.net.StopServices(); l.net.StartServices() }},
 	{"the bot's server freezes", func(l *life) {
 		l.net.Freeze(0)
 		l.far().Sync()
@@ -184,43 +178,8 @@ func newLife(t *testing.T) *life {
 // start runs the bot, until stop.
 func (l *life) start() {
 	l.t.Helper()
-	st, err := store.Open(filepath.Join(l.dir, "journal.db"))
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	log := zerolog.New(zerolog.NewTestWriter(l.t)).Level(zerolog.ErrorLevel)
-	link := irc.New(irc.Config{Server: l.net.Addr(0), Nick: "pushbot", Channel: "#push", Log: log})
-	cfg := Config{Rules: train.Rules{Stacks: []train.Stack{{Name: "web", Stages: []train.Stage{{Name: "prod"}}}}},
-		Nick: "pushbot", Channel: "#push", Dir: l.dir, Version: "test", Log: log}
-	fleet := newScripted()
-	if l.bot, err = New(cfg, st, link, fleet); err != nil {
-		l.t.Fatal(err)
-	}
-	l.bot.clock = func() time.Time { return time.Now().Add(time.Duration(l.step.Load())) }
-	ctx, cancel := context.WithCancel(context.Background())
-	events, ended := make(chan irc.Event), make(chan error, 3)
-	b := l.bot
-	go func() { ended <- b.Run(ctx) }()
-	go func() { b.Deliver(ctx, events); ended <- nil }()
-	go func() { ended <- link.Run(ctx, events) }()
-	over := false
-	l.stop = func() {
-		if over {
-			return
-		}
-		over = true
-		cancel()
-		fleet.cut()
-		for range cap(ended) {
-			if err := <-ended; err != nil {
-				l.t.Error(err)
-			}
-		}
-		if err := st.Close(); err != nil {
-			l.t.Error(err)
-		}
-	}
-	l.t.Cleanup(l.stop)
+	l.bot, l.stop = boot(l.t, l.net.Addr(0), Config{Rules: train.Rules{Stacks: []train.Stack{{Name: "web", Stages: []train.Stage{{Name: "prod"}}}}},
+		Nick: "pushbot", Channel: "#push", Dir: l.dir}, newScripted(), func() time.Time { return time.Now().Add(time.Duration(l.step.Load())) })
 }
 
 // name is one that nobody has had.

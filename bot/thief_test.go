@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -119,33 +120,42 @@ func newHeist(t *testing.T, n *irctest.Network, k int, way string) *heist {
 // start runs a bot in the channel until the race is over; a rollout waits at its first step.
 func (h *heist) start() { h.bot = begin(h.t, h.botNick(), h.channel, h.addr, h.rules, newScripted()) }
 
-// begin runs a bot in a channel of a server until the test ends.
-func begin(t *testing.T, nick, channel, addr string, rules train.Rules, fleet interface {
+// cutter is a Deployer of tests, which gives up what is under way when it is cut.
+type cutter interface {
 	Deployer
 	cut()
-}) *Bot {
+}
+
+// begin runs a bot in a channel of a server until the test ends.
+func begin(t *testing.T, nick, channel, addr string, rules train.Rules, fleet cutter) *Bot {
 	t.Helper()
-	dir := t.TempDir()
-	st, err := store.Open(filepath.Join(dir, "journal.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.ErrorLevel)
-	link := irc.New(irc.Config{Server: addr, Nick: nick, Channel: channel, Log: log})
 	ready := make(chan struct{})
 	rules.Stacks = []train.Stack{{Name: "web", Stages: []train.Stage{{Name: "princess"}, {Name: "prod"}}}}
-	cfg := Config{Rules: rules, Nick: nick, Channel: channel, Dir: dir, Version: "test", Log: log, Ready: func() { close(ready) },
-		Fleets: map[deploy.Target]Fleet{{Stack: "web", Stage: "princess"}: {Branch: "main", Hosts: []string{"p1"}}, {Stack: "web", Stage: "prod"}: {Branch: "main", Hosts: []string{"w1"}}}}
-	b, err := New(cfg, st, link, fleet)
+	b, _ := boot(t, addr, Config{Rules: rules, Nick: nick, Channel: channel, Dir: t.TempDir(), Ready: func() { close(ready) },
+		Fleets: map[deploy.Target]Fleet{{Stack: "web", Stage: "princess"}: {Branch: "main", Hosts: []string{"p1"}}, {Stack: "web", Stage: "prod"}: {Branch: "main", Hosts: []string{"w1"}}}}, fleet, time.Now)
+	<-ready
+	return b
+}
+
+// boot runs a bot at a server, with what its folder holds, until stop or the test's end.
+func boot(t *testing.T, addr string, cfg Config, fleet cutter, clock func() time.Time) (b *Bot, stop func()) {
+	t.Helper()
+	st, err := store.Open(filepath.Join(cfg.Dir, "journal.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg.Version, cfg.Log = "test", zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.ErrorLevel)
+	link := irc.New(irc.Config{Server: addr, Nick: cfg.Nick, Channel: cfg.Channel, Log: cfg.Log})
+	if b, err = New(cfg, st, link, fleet); err != nil {
+		t.Fatal(err)
+	}
+	b.clock = clock
 	ctx, cancel := context.WithCancel(context.Background())
 	events, ended := make(chan irc.Event), make(chan error, 3)
 	go func() { ended <- b.Run(ctx) }()
 	go func() { b.Deliver(ctx, events); ended <- nil }()
 	go func() { ended <- link.Run(ctx, events) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		fleet.cut()
 		for range cap(ended) {
@@ -157,8 +167,8 @@ func begin(t *testing.T, nick, channel, addr string, rules train.Rules, fleet in
 			t.Error(err)
 		}
 	})
-	<-ready
-	return b
+	t.Cleanup(stop)
+	return b, stop
 }
 
 func (h *heist) botNick() string { return fmt.Sprintf("bot%d", h.k) }

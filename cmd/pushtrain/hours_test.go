@@ -30,13 +30,7 @@ func TestOffHours(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- serveBot(ctx, mustConfig(t, shut), zerolog.Nop(), service{read: func() (Config, error) {
-			cfg, problems := loadConfig("config.yaml", []byte(*now.Load()))
-			if len(problems) > 0 {
-				return Config{}, &ConfigError{problems}
-			}
-			return cfg, nil
-		}})
+		ended <- serveBot(ctx, mustConfig(t, shut), zerolog.Nop(), service{read: reread(&now)})
 	}()
 	defer func() {
 		stop()

@@ -45,13 +45,7 @@ func TestReloadAround(t *testing.T) {
 	go func() {
 		ended <- serveOn(ctx, mustConfig(t, text), zerolog.Nop(), page, service{
 			ready: func() { close(ready) },
-			read: func() (Config, error) {
-				cfg, problems := loadConfig("config.yaml", []byte(*now.Load()))
-				if len(problems) > 0 {
-					return Config{}, &ConfigError{problems}
-				}
-				return cfg, nil
-			},
+			read:  reread(&now),
 		})
 	}()
 	defer func() {

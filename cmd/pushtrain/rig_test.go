@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -101,11 +102,24 @@ func configText(server, channel, state, ssh string, stacks ...stackText) string 
 	return b.String()
 }
 
-func mustConfig(t testing.TB, text string) Config {
-	t.Helper()
+// reread reads a configuration that may have become another, as a reload does.
+func reread(now *atomic.Pointer[string]) func() (Config, error) {
+	return func() (Config, error) { return readText(*now.Load()) }
+}
+
+func readText(text string) (Config, error) {
 	cfg, problems := loadConfig("config.yaml", []byte(text))
 	if len(problems) > 0 {
-		t.Fatalf("%v\n%s", &ConfigError{problems}, text)
+		return Config{}, &ConfigError{problems}
+	}
+	return cfg, nil
+}
+
+func mustConfig(t testing.TB, text string) Config {
+	t.Helper()
+	cfg, err := readText(text)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
 	}
 	return cfg
 }

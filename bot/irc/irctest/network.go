@@ -152,15 +152,6 @@ func (n *Network) Restart(server int) {
 	n.Link()
 }
 
-// RestartServices ends the services, which keep what they know of accounts, and starts them again.
-func (n *Network) RestartServices() {
-	n.t.Helper()
-	n.serve[2].Stop()
-	if err := n.services(); err != nil {
-		n.t.Fatalf("restart services: %v", err)
-	}
-}
-
 // Freeze stops a server: links stay open and nothing is answered. Thaw has it go on.
 func (n *Network) Freeze(server int) { n.serve[server].Freeze() }
 
@@ -196,7 +187,7 @@ func (n *Network) start(o NetworkOptions) error {
 			n.tls[i] = append(n.tls[i], freeAddr(n.t))
 		}
 	}
-	for i, name := range []string{"a", "b"} {
+	for i, name := range servers {
 		if err := os.WriteFile(n.file(name+".conf"), []byte(n.server(i, o)), 0o600); err != nil {
 			return err
 		}
@@ -212,9 +203,12 @@ func (n *Network) start(o NetworkOptions) error {
 	return nil
 }
 
+// servers are the names of the two, without their domain.
+var servers = [2]string{"a", "b"}
+
 // run starts a server that has its configuration.
 func (n *Network) run(server int) error {
-	args := []string{"--config", n.file([2]string{"a", "b"}[server] + ".conf"), "--nofork", "--nopid"}
+	args := []string{"--config", n.file(servers[server] + ".conf"), "--nofork", "--nopid"}
 	if os.Getuid() == 0 {
 		args = append(args, "--runasroot")
 	}
@@ -257,13 +251,12 @@ func (n *Network) server(i int, o NetworkOptions) string {
 		modules += " ircv3_accounttag"
 	}
 	var b strings.Builder
-	names := []string{"a", "b"}
 	_, port, _ := net.SplitHostPort(n.addr[i]) // it comes from a listener
 	limits := `hardsendq="1048576" softsendq="1048576" recvq="65536" threshold="100000" commandrate="1000000" fakelag="no"`
 	if o.Limits {
 		limits = `hardsendq="262144" softsendq="8192" recvq="8192" threshold="10"` // as Debian has it
 	}
-	fmt.Fprintf(&b, inspircd, n.dir, names[i], i+1, port, n.port[i], names[1-i], n.port[1-i], limits)
+	fmt.Fprintf(&b, inspircd, n.dir, servers[i], i+1, port, n.port[i], servers[1-i], n.port[1-i], limits)
 	if len(o.Certs) > 0 {
 		modules += " ssl_gnutls sslinfo"
 	}
