@@ -114,6 +114,9 @@ func newHeist(t *testing.T, n *irctest.Network, k int, way string) *heist {
 			c.Join(h.channel)
 		}
 	}
+	for _, c := range []*irctest.Client{h.watch, h.driver, h.rider, h.thief} {
+		c.Sees(h.channel, h.botNick(), h.watch.Nick, h.driver.Nick, h.rider.Nick, h.thief.Nick)
+	}
 	return h
 }
 
@@ -345,6 +348,7 @@ func (h *heist) split() *irctest.Client {
 		h.thief.Send("NICK " + h.thief.Nick) // else the nicks collide
 	}
 	h.net.Link()
+	h.driver.Sees(h.channel, h.watch.Nick)
 	h.race(h.driver, []string{h.to("back"), h.to("again")}, h.thief, h.attack(h.nick))
 	return h.driver
 }

@@ -6,8 +6,10 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -159,6 +161,31 @@ func (c *Client) Join(channel string) {
 	c.t.Helper()
 	c.Send("JOIN " + channel)
 	c.Expect(`(?i) 366 \S+ ` + regexp.QuoteMeta(channel) + ` `)
+}
+
+// Sees waits until the server of c counts these among the channel's members. Two
+// linked servers tell each other of a JOIN when they come to it, and to where a server
+// knows of no member it passes nothing on.
+func (c *Client) Sees(channel string, nicks ...string) {
+	c.t.Helper()
+	for over := time.Now().Add(Patience); ; {
+		c.Send("NAMES " + channel)
+		there := map[string]bool{}
+		c.ExpectFunc(Patience, "the names", func(line string) bool {
+			if head, names, ok := strings.Cut(line, channel+" :"); ok && strings.Contains(head, " 353 ") {
+				for name := range strings.FieldsSeq(names) {
+					there[strings.TrimLeft(name, "~&@%+")] = true
+				}
+			}
+			return strings.Contains(line, " 366 ")
+		})
+		if !slices.ContainsFunc(nicks, func(nick string) bool { return !there[nick] }) {
+			return
+		}
+		if time.Now().After(over) {
+			c.t.Fatalf("%s waited %v for %q in %s: there are %q", c.Nick, Patience, nicks, channel, slices.Sorted(maps.Keys(there)))
+		}
+	}
 }
 
 // Expect waits for a line that matches the regular expression and returns its
