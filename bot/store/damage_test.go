@@ -317,6 +317,7 @@ func FuzzDamage(f *testing.F) {
 		f.Add(at, byte(0x80), at)
 		f.Add(at, byte(0), at)
 	}
+	f.Add(uint32(20500), byte(8), uint32(0)) // the first key of a branch has no bytes: bbolt reads it, and panics when it writes beside it
 	f.Fuzz(func(t *testing.T, at uint32, mask byte, cut uint32) {
 		bad := bytes.Clone(good)
 		bad[int(at)%len(bad)] ^= mask

@@ -37,7 +37,7 @@ type element struct {
 	child      uint64
 }
 
-// element returns the i-th element; its key and value must lie in the page.
+// element returns the i-th element; it must have a key, and lie in the page with it and its value.
 func (p page) element(i int) (element, error) {
 	at := pageHeader + i*elementSize
 	if at+elementSize > len(p) {
@@ -55,6 +55,9 @@ func (p page) element(i int) (element, error) {
 		if order.Uint32(b)&^bucketElement != 0 {
 			return element{}, fmt.Errorf("element %d has flags %x", i, order.Uint32(b))
 		}
+	}
+	if keySize == 0 {
+		return element{}, fmt.Errorf("element %d has no key", i)
 	}
 	if pos < elementSize || pos+keySize+valueSize > uint64(len(b)) {
 		return element{}, fmt.Errorf("element %d points out of it", i)
