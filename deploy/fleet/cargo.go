@@ -18,6 +18,7 @@ type cargo struct {
 	manifest deploy.Manifest
 	blob     []byte // of host.Fill: the packed manifest, and the files' mtimes
 	need     host.Need
+	pack     pack
 }
 
 // cargoes keeps the cargo of the releases asked for last. The zero value keeps none.
@@ -47,7 +48,7 @@ func (c *cargoes) load(store *release.Store, r deploy.Release) (*cargo, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &cargo{release: r, manifest: m, blob: m.Pack(nil), need: host.Need{Bytes: m.Bytes(), Files: int64(len(m.Entries))}}
+	x := &cargo{release: r, manifest: m, blob: m.Pack(nil), need: host.Need{Bytes: m.Bytes(), Files: int64(len(m.Entries))}, pack: pack{store: store, id: r.ID}}
 	for i, e := range m.Entries {
 		if e.Type == deploy.File {
 			x.blob = binary.BigEndian.AppendUint64(x.blob, uint64(times[i].UnixNano()))

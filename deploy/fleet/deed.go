@@ -89,6 +89,7 @@ func (d deed) prepare(ctx context.Context, e deploy.Prepare) error {
 	if err != nil {
 		return err
 	}
+	defer c.pack.hold()()
 	doubt := false
 	for try := 1; ; {
 		resp, err := d.admit(ctx, e, c.need)

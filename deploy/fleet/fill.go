@@ -1,13 +1,9 @@
 package fleet
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"time"
 
 	"pushtrain/deploy"
@@ -21,8 +17,8 @@ import (
 func (d deed) fill(ctx context.Context, c *cargo, side deploy.Side) error {
 	seal := deploy.Seal{Release: c.release.ID, Digest: c.release.Digest, Epoch: d.lock.epoch}
 	req := host.Request{Do: host.Fill, Side: side, Seal: seal, Blob: int64(len(c.blob))}
-	resp, err := d.l.stream(ctx, d.lock, req, func(w io.Writer) error {
-		_, err := w.Write(c.blob)
+	resp, err := d.l.stream(ctx, d.lock, req, func(to *intake) error {
+		_, err := to.Write(c.blob)
 		return err
 	})
 	if err != nil {
@@ -35,8 +31,11 @@ func (d deed) fill(ctx context.Context, c *cargo, side deploy.Side) error {
 	if len(want) > 0 {
 		req.Do, req.Blob = host.Files, bytes
 		told := &meter{out: d.out, host: d.name, all: bytes}
-		_, err = d.l.stream(ctx, d.lock, req, func(w io.Writer) error {
-			return d.contents(c.release.ID, want, io.MultiWriter(w, told))
+		_, err = d.l.stream(ctx, d.lock, req, func(to *intake) error {
+			if err := c.pack.send(want, to, told.count); err != nil {
+				return fmt.Errorf("read release %s: %w", c.release.ID, err)
+			}
+			return nil
 		})
 		if err != nil {
 			return err
@@ -64,29 +63,7 @@ func wanted(m deploy.Manifest, bits []byte) (want []deploy.Entry, bytes int64, e
 	return want, bytes, nil
 }
 
-// contents writes the contents of the files, one behind the other.
-func (d deed) contents(id string, files []deploy.Entry, to io.Writer) error {
-	tree := d.s.store.Tree(id)
-	w := bufio.NewWriterSize(to, 64<<10)
-	for _, e := range files {
-		if err := content(filepath.Join(tree, e.Path), e.Size, w); err != nil {
-			return fmt.Errorf("read release %s: %w", id, err)
-		}
-	}
-	return w.Flush()
-}
-
-func content(path string, size int64, to io.Writer) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = io.CopyN(to, f, size)
-	return err
-}
-
-// meter tells how much of all has been written to it.
+// meter tells how much of all has been counted.
 type meter struct {
 	out       func(Line)
 	host      string
@@ -94,11 +71,10 @@ type meter struct {
 	said      time.Time
 }
 
-func (m *meter) Write(p []byte) (int, error) {
-	m.done += int64(len(p))
+func (m *meter) count(bytes int64) {
+	m.done += bytes
 	if time.Since(m.said) >= progressEvery && m.done < m.all {
 		m.said = time.Now()
 		m.out(Line{Host: m.host, Percent: int(m.done * 100 / m.all)})
 	}
-	return len(p), nil
 }

@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,8 +107,23 @@ func TestFillCut(t *testing.T) {
 // TestFillGone ships where what the archive has is not what the host is told of:
 // nothing is sealed.
 func TestFillGone(t *testing.T) {
-	r := newRig(t, t.TempDir(), "", fleet.Stage{Hosts: []fleet.Host{{Name: "a", Local: true}}, Test: []string{"sh", "-c", `for f in ../../releases/*/tree/index.html; do echo 'release X' >$f.new && touch -r $f $f.new && mv $f.new $f; done`}})
+	dir, root := t.TempDir(), t.TempDir()
+	r := newRig(t, root, "", fleet.Stage{Hosts: []fleet.Host{{Name: "a", Local: true}}})
+	r.fleet = r.open(dir, root, "")
 	r.repo.commit("release 1", 0)
+	r.built = func() {
+		all, err := filepath.Glob(filepath.Join(dir, "*/releases/*/tree/index.html"))
+		if err != nil || len(all) != 1 {
+			t.Fatalf("in the archive: %q, %v", all, err)
+		}
+		info, err := os.Stat(all[0])
+		if err == nil {
+			err = errors.Join(os.WriteFile(all[0], []byte("release X"), 0o644), os.Chtimes(all[0], info.ModTime(), info.ModTime()))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	e := r.run(0, r.start(), nil)
 	if e.Outcome != deploy.Aborted || !strings.Contains(e.Reason, "index.html: content differs") {
 		t.Errorf("%+v", e)

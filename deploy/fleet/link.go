@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"pushtrain/deploy"
@@ -153,7 +152,7 @@ func (l *link) call(ctx context.Context, req host.Request) (host.Response, error
 }
 
 // callWith is call of a request that body writes the Blob of; nil = it has none.
-func (l *link) callWith(ctx context.Context, req host.Request, body func(io.Writer) error) (host.Response, error) {
+func (l *link) callWith(ctx context.Context, req host.Request, body func(*intake) error) (host.Response, error) {
 	if d := answerTime(req.Do); d > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, d, lateError(d))
@@ -177,7 +176,7 @@ var errLost = errors.New("the session was lost")
 
 // stream sends a request whose Blob body writes, over the session that holds the
 // lock and no other: what went before it counts. The error is as that of ask.
-func (l *link) stream(ctx context.Context, lk lock, req host.Request, body func(io.Writer) error) (host.Response, error) {
+func (l *link) stream(ctx context.Context, lk lock, req host.Request, body func(*intake) error) (host.Response, error) {
 	if err := l.take(ctx); err != nil {
 		return host.Response{}, err
 	}

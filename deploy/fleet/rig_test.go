@@ -101,6 +101,7 @@ type rig struct {
 	crash bool   // at the barrier: Commit is on disk, and nothing of it is done
 	abort string // a line that has a person abort
 	hear  func(fleet.Line)
+	built func() // called when the release is archived, before hosts hear of it; nil = nothing is
 
 	mu    sync.Mutex
 	lines []fleet.Line
@@ -168,6 +169,9 @@ func (r *rig) run(id uint64, e deploy.Event, atBarrier func()) deploy.Ended {
 	var ended deploy.Ended
 	for open := 0; ; {
 		for ; len(inbox) > 0; inbox = inbox[1:] {
+			if _, ok := inbox[0].(deploy.Built); ok && r.built != nil {
+				r.built()
+			}
 			next, effects, err := r.book.Apply(deploy.Input{At: time.Now(), ID: id, Event: inbox[0]})
 			if err != nil {
 				r.t.Fatalf("%T: %v", inbox[0], err)

@@ -57,7 +57,7 @@ func (e lostError) Unwrap() error { return e.error }
 //
 // body writes the request's Blob; nil = it has none. With one, a host that takes
 // no byte and says nothing for stall is lost.
-func (s *session) call(ctx context.Context, req host.Request, stall time.Duration, body func(io.Writer) error) (host.Response, error) {
+func (s *session) call(ctx context.Context, req host.Request, stall time.Duration, body func(*intake) error) (host.Response, error) {
 	alive := func() {}
 	if body != nil {
 		var cancel context.CancelCauseFunc
@@ -100,7 +100,7 @@ func (s *session) lost(ctx context.Context, err error) lostError {
 	return lostError{err}
 }
 
-func (s *session) exchange(ctx context.Context, req host.Request, body func(io.Writer) error, alive func()) (host.Response, error) {
+func (s *session) exchange(ctx context.Context, req host.Request, body func(*intake) error, alive func()) (host.Response, error) {
 	defer context.AfterFunc(ctx, s.kill)()
 	s.n++
 	req.N = s.n
@@ -116,7 +116,7 @@ func (s *session) exchange(ctx context.Context, req host.Request, body func(io.W
 		return host.Response{}, errEnded
 	}
 	if body != nil {
-		w := &lively{w: s.in, alive: alive}
+		w := &intake{w: s.in, alive: alive}
 		if err := body(w); w.failed {
 			return host.Response{}, errEnded
 		} else if err != nil {
@@ -172,28 +172,6 @@ type oddError string
 
 func (e oddError) Error() string {
 	return fmt.Sprintf("it says %.60q: the login shell there must print nothing of its own", string(e))
-}
-
-// lively writes in pieces, and calls alive when one was taken.
-type lively struct {
-	w      io.Writer
-	alive  func()
-	failed bool
-}
-
-func (l *lively) Write(p []byte) (int, error) {
-	const piece = 64 << 10
-	done := 0
-	for done < len(p) {
-		n, err := l.w.Write(p[done:min(len(p), done+piece)])
-		done += n
-		if err != nil {
-			l.failed = true
-			return done, err
-		}
-		l.alive()
-	}
-	return done, nil
 }
 
 // end closes the session and waits for its end.

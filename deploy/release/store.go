@@ -84,6 +84,19 @@ func (s *Store) sweep() error {
 // path returns where the release id is archived.
 func (s *Store) path(id string) string { return filepath.Join(s.dir, "releases", id) }
 
+// Scratch returns a new file on the archive's disk. It has no name: it is gone when it is closed.
+func (s *Store) Scratch() (*os.File, error) {
+	f, err := os.CreateTemp(s.path(""), ".scratch-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
 // work returns where the release id is checked out.
 func (s *Store) work(id string) string {
 	return filepath.Join(cmp.Or(s.src.Work, filepath.Join(s.dir, "work")), id)
