@@ -103,6 +103,7 @@ type ViewRider struct {
 	Gone   bool      `json:"gone,omitempty"` // left the channel
 	Joined time.Time `json:"joined,omitzero"`
 	Words  []string  `json:"words,omitempty"`
+	Twin   string    `json:"twin,omitempty"` // how the nick is told from another one that looks like it, as .queue says it
 }
 
 // ViewStack is a stack and its way to production.
@@ -256,8 +257,9 @@ func (b *Bot) makeView() *View {
 	for _, h := range q.Holds {
 		v.Holds = append(v.Holds, ViewHold{Stack: h.Stack, By: train.Visible(h.By), Why: h.Why, Since: h.Since})
 	}
+	twin := b.twins()
 	for i := range q.Trains {
-		v.Trains = append(v.Trains, b.viewTrain(i))
+		v.Trains = append(v.Trains, b.viewTrain(i, twin))
 	}
 	for _, st := range b.train.Rules.Stacks {
 		v.Stacks = append(v.Stacks, b.viewStack(st))
@@ -268,7 +270,7 @@ func (b *Bot) makeView() *View {
 	return v
 }
 
-func (b *Bot) viewTrain(i int) ViewTrain {
+func (b *Bot) viewTrain(i int, twin func(nick string) string) ViewTrain {
 	t := b.train.Queue.Trains[i]
 	v := ViewTrain{
 		ID: t.ID, Stacks: b.train.Stacks(t), Place: b.train.Place(i), Stage: t.Stage, Running: t.Runs, Up: t.Up, Moved: t.Since,
@@ -289,7 +291,11 @@ func (b *Bot) viewTrain(i int) ViewTrain {
 			stack = b.train.Rules.Default()
 		}
 		mark := map[train.Mark]string{train.Good: "good", train.Uhoh: "uhoh"}[r.Mark]
-		v.Riders = append(v.Riders, ViewRider{Nick: r.Nick, Mark: mark, Stack: stack, AskMe: r.AskMe, Hold: r.Hold, Gone: r.Gone, Joined: r.Joined, Words: slices.Clone(r.Words)})
+		seat := ViewRider{Nick: r.Nick, Mark: mark, Stack: stack, AskMe: r.AskMe, Hold: r.Hold, Gone: r.Gone, Joined: r.Joined, Words: slices.Clone(r.Words)}
+		if other := twin(r.Nick); other != "" {
+			seat.Twin = notTwin(r.Nick, other)
+		}
+		v.Riders = append(v.Riders, seat)
 		if t.Stage != "" && mark == "" && j > 0 {
 			v.Waiting = append(v.Waiting, r.Nick)
 		}

@@ -97,6 +97,25 @@ func TestView(t *testing.T) {
 	})
 }
 
+// TestViewOfTwins: a nick that looks like another one's is told apart.
+func TestViewOfTwins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		defer s.end()
+		v := s.look("alice> .join", "bob> .join with alice", "аlice> .join with alice", "b0b> hello")
+		var twins []string
+		for _, r := range v.Trains[0].Riders {
+			twins = append(twins, r.Twin)
+		}
+		if want := []string{"alice is not <U+0430>lice", "bob is not b0b", "<U+0430>lice is not alice"}; !slices.Equal(twins, want) {
+			t.Errorf("the riders are told apart by %q, want %q", twins, want)
+		}
+		if v = s.look("*** b0b quits"); v.Trains[0].Riders[1].Twin != "" {
+			t.Errorf("when the twin has gone: %q", v.Trains[0].Riders[1].Twin)
+		}
+	})
+}
+
 // TestViewOfAsk: what waits for a second person is seen until it is confirmed.
 func TestViewOfAsk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

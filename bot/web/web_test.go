@@ -186,7 +186,7 @@ func TestHostile(t *testing.T) {
 		v.Hours, v.Trains[2].Hotfix = evil, &bot.ViewHotfix{Why: evil, By: evil, As: evil}
 		v.Topic, v.Banner, v.Message, v.Seat, v.Channel, v.Version = evil, evil, evil, evil, "#"+evil, evil
 		v.Holds = []bot.ViewHold{{Stack: evil, By: evil, Why: evil}}
-		v.Trains[1].Riders[0] = bot.ViewRider{Nick: evil, Stack: evil, Words: []string{evil}}
+		v.Trains[1].Riders[0] = bot.ViewRider{Nick: evil, Stack: evil, Words: []string{evil}, Twin: evil}
 		v.Trains[1].Stage, v.Trains[1].Message, v.Trains[1].Held, v.Trains[1].Wait = evil, evil, evil, evil
 		r := &v.Rollouts[0]
 		r.By, r.Reason, r.Why, r.Ref, r.Tail = evil, evil, evil, evil, []string{evil, "2026-11-25T14:31:58Z " + evil}
