@@ -93,10 +93,11 @@ func (b *Bot) onOnline(e irc.Online) {
 
 func (b *Bot) onTopic(e irc.Topic) {
 	b.read = b.read || e.OnJoin
+	nobody := e.By.Nick == "" // servers that link agree on a topic: the one's, which may be old, or none
 	switch {
-	case e.OnJoin && (!e.Exists || e.Text == ""):
+	case (e.OnJoin || nobody) && (!e.Exists || e.Text == ""):
 		b.asked = "" // it vanished with the channel: no edit
-	case e.OnJoin && (e.Text == b.train.Channel() || b.same(e.By.Nick, b.nick) && !b.restored || slices.Contains(b.train.Own, e.Text) && e.By.Nick == ""):
+	case e.OnJoin && (e.Text == b.train.Channel() || b.same(e.By.Nick, b.nick) && !b.restored) || nobody && slices.Contains(b.train.Own, e.Text):
 		b.asked = e.Text
 		b.must(train.Who{}, train.Shown{Text: e.Text})
 	case e.Own:
@@ -109,8 +110,8 @@ func (b *Bot) onTopic(e irc.Topic) {
 		}
 	default:
 		b.asked = e.Text
-		edit := train.Edited{Text: e.Text, Known: b.nicks(), Away: e.OnJoin}
-		if !e.OnJoin {
+		edit := train.Edited{Text: e.Text, Known: b.nicks(), Away: e.OnJoin || nobody}
+		if !edit.Away {
 			edit.Here = b.named(e.Text)
 		}
 		b.must(b.who(e.By), edit)

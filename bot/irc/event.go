@@ -44,7 +44,7 @@ type Offline struct {
 // just set. An Online is followed by exactly one Topic with OnJoin.
 type Topic struct {
 	Text   string
-	By     Who  // who set it; after a join only the Nick, "" when unknown
+	By     Who  // who set it; after a join only the Nick. Zero = it is unknown, or servers agreed on it
 	Own    bool // set by this very connection
 	OnJoin bool // found there, not set now
 	Exists bool // false: the channel has none, for example because it was empty

@@ -93,7 +93,11 @@ func (s *session) happened(e girc.Event) error {
 			if !own || e.Last() == s.unheard {
 				s.unheard = ""
 			}
-			s.saw(Topic{Text: e.Last(), By: s.who(e), Own: own, Exists: len(e.Params) > 1 && e.Last() != ""})
+			by := s.who(e)
+			if isServer(by.Nick) {
+				by = Who{}
+			}
+			s.saw(Topic{Text: e.Last(), By: by, Own: own, Exists: len(e.Params) > 1 && e.Last() != ""})
 		}
 	case "JOIN":
 		if s.here(e.Params[0]) && !own {
@@ -121,6 +125,9 @@ func (s *session) happened(e girc.Event) error {
 	}
 	return nil
 }
+
+// isServer reports whether a line's source is a server: no nick has a dot.
+func isServer(name string) bool { return strings.Contains(name, ".") }
 
 // who returns the person behind e, with the account that e itself, or else what
 // was heard of them before, gives.

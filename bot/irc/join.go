@@ -50,7 +50,9 @@ func (s *session) list(e girc.Event) bool {
 		}
 	case "333":
 		if len(p) >= 3 && s.here(p[1]) && s.phase == listing {
-			s.found.By.Nick, _, _ = strings.Cut(p[2], "!")
+			if nick, _, _ := strings.Cut(p[2], "!"); !isServer(nick) {
+				s.found.By.Nick = nick
+			}
 		}
 	case "353":
 		if len(p) >= 4 && s.here(p[2]) {
