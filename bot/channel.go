@@ -51,7 +51,7 @@ func (b *Bot) fold(nick string) string { return b.train.Casemap.Fold(nick) }
 func (b *Bot) who(w irc.Who) train.Who {
 	op := slices.ContainsFunc(b.cfg.Ops, func(o string) bool {
 		if b.accounts || w.Account != "" || b.train.Identity() == "account" {
-			return strings.EqualFold(o, w.Account)
+			return b.same(o, w.Account)
 		}
 		return b.same(o, w.Nick)
 	})
@@ -220,7 +220,7 @@ func (b *Bot) onSaid(e talk) {
 		if !here {
 			who = train.Who{} // nobody who could have a seat
 		}
-		b.voidCode(who, e.Text)
+		b.voidCodes(who, e.Text)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"pushtrain/bot/store"
 	"pushtrain/train"
@@ -68,10 +69,12 @@ func (b *Bot) codeIn(words []word) (int, []word) {
 	return 0, words
 }
 
-// voidCode voids a code that all have read and nobody has used.
-func (b *Bot) voidCode(who train.Who, text string) {
-	if n, _ := b.codeIn(words(text)); n != 0 {
-		b.must(who, train.Voided{N: n})
+// voidCodes voids what all have read and nobody has used, whatever stands beside it.
+func (b *Bot) voidCodes(who train.Who, text string) {
+	for said := range strings.FieldsFuncSeq(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+		if n, _ := b.codeIn([]word{{text: said}}); n != 0 {
+			b.must(who, train.Voided{N: n})
+		}
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"pushtrain/train"
 )
@@ -71,7 +70,7 @@ func (b *Bot) inChannel(p Person) (train.Who, error) {
 	byAccount := b.train.Identity() == "account"
 	var found []train.Who
 	for _, m := range b.members {
-		if byAccount && m.Account != "" && strings.EqualFold(m.Account, p.Account) || !byAccount && b.same(m.Nick, p.Nick) {
+		if byAccount && m.Account != "" && b.same(m.Account, p.Account) || !byAccount && b.same(m.Nick, p.Nick) {
 			found = append(found, b.who(m.Who))
 		}
 	}

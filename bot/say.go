@@ -55,7 +55,7 @@ func (b *Bot) tell(by train.Who, e train.Effect) {
 		if e.Driver == e.Nick {
 			to = ""
 		}
-		b.channel("", fmt.Sprintf("%s%s says uh-oh: nothing moves until it is cleared", to, quietly(e.Nick)))
+		b.channel("uhoh "+e.Nick, fmt.Sprintf("%s%s says uh-oh: nothing moves until it is cleared", to, quietly(e.Nick)))
 	case train.Departed:
 		b.tellDeparted(by, e)
 	case train.Wheel:
@@ -66,13 +66,13 @@ func (b *Bot) tell(by train.Who, e train.Effect) {
 		if e.Because != "" {
 			text += " (" + strings.ReplaceAll(e.Because, e.Was, quietly(e.Was)) + ")"
 		}
-		b.channel("", text)
+		b.channel(fmt.Sprintf("wheel %d", e.Train), text)
 	case train.Marker:
 		switch {
 		case e.Proves:
-			b.channel("", fmt.Sprintf("%s says that %s is done", quietly(e.By), e.Stage))
+			b.channel(fmt.Sprintf("marker %d", e.Train), fmt.Sprintf("%s says that %s is done", quietly(e.By), e.Stage))
 		case e.For != "":
-			b.channel("", fmt.Sprintf("%s moved the marker of %s's train to %s; that proves nothing", quietly(e.By), quietly(e.For), e.Stage))
+			b.channel(fmt.Sprintf("marker %d", e.Train), fmt.Sprintf("%s moved the marker of %s's train to %s; that proves nothing", quietly(e.By), quietly(e.For), e.Stage))
 		default:
 			b.answer(by.Nick, plain, fmt.Sprintf("the marker says %s now; that proves nothing: .%s rolls out", e.Stage, e.Stage))
 		}
@@ -146,7 +146,7 @@ func (b *Bot) tellHotfix(e train.Hotfixed) {
 	if len(e.Passed) > 0 {
 		text = fmt.Sprintf("%s: %s; you are told again when you're up", b.pings(e.Passed), text)
 	}
-	b.channel("", text)
+	b.talk("hotfix "+e.Nick, text)
 	i := slices.IndexFunc(b.train.Queue.Trains, func(t train.Train) bool { return t.ID == e.Train })
 	next := b.cfg.Prefix + b.train.Next(b.train.Queue.Trains[i])
 	switch {

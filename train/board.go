@@ -211,6 +211,8 @@ func (t *turn) kick(e Kick) error {
 			refused = refuse("rollout runs", "the rollout of %s runs with %s's change: .abort stops it, .kick works when it has ended", tr.Runs, e.Nick)
 		case tr.Started() && t.seat(tr, t.by) < 0 && !t.by.Op:
 			refused = refuse("not aboard", "that train is under way: its riders (%s) or an op can kick %s", joinNicks(tr), e.Nick)
+		case tr.Started() && t.named(tr, e.Nick) == 0 && !tr.Driver().Gone && !t.by.Op:
+			refused = refuse("drives", "%s drives a train that is under way: when they are away or silent .drive takes the wheel, and then .kick works", e.Nick)
 		default:
 			if tr.Started() && t.seat(tr, t.by) < 0 {
 				t.overrule(".kick in a train under way")

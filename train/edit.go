@@ -27,6 +27,7 @@ func (t *turn) edited(e Edited) error {
 		if _, only := cutOffHours(want.Banner); len(t.Queue.Trains) > 0 && !(only && len(m.whys) > 0) { // nothing in it is a train: the texts are taken, the queue stays
 			t.emit(Unread{By: t.by.Nick, Texts: []string{strings.TrimSpace(printable(e.Text))}, Kept: true})
 		}
+		m.keepHolds()
 		m.texts()
 		m.tellWhy()
 		return nil
@@ -321,6 +322,10 @@ func (m *merge) started(out, old []Train) []Train {
 		for _, r := range nt.Riders {
 			j := m.named(o, r.Nick)
 			if j < 0 {
+				if r.Mark != None {
+					r.Mark = None
+					m.why("a mark in a started train is its rider's own: .good, .uhoh")
+				}
 				kept = append(kept, r)
 				continue
 			}
@@ -400,6 +405,15 @@ func (m *merge) texts() {
 		}
 	}
 	q.Holds = holds
+}
+
+// keepHolds has every hold that stands be as good as written: a topic that says nothing of trains lifts none.
+func (m *merge) keepHolds() {
+	for _, h := range m.Queue.Holds {
+		if !slices.ContainsFunc(m.want.Holds, func(w Hold) bool { return w.Stack == h.Stack }) {
+			m.want.Holds = append(m.want.Holds, h)
+		}
+	}
 }
 
 // shownSeat is how base showed nick in the train o; the zero Rider when it did not.

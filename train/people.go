@@ -3,7 +3,6 @@ package train
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -49,7 +48,7 @@ func (s State) unchanged(bound, by Who) bool {
 // it, beside the nick. It is all that is known of who was away meanwhile. Who has no
 // account is nobody where only accounts prove a person.
 func (s State) sameIdentity(bound, by Who) bool {
-	byAccount := bound.Account != "" && strings.EqualFold(bound.Account, by.Account)
+	byAccount := s.sameAccount(bound, by)
 	switch s.Identity() {
 	case "nick":
 		return true
@@ -60,6 +59,11 @@ func (s State) sameIdentity(bound, by Who) bool {
 		return byAccount // auto, on a server that told accounts once
 	}
 	return bound.User == by.User && bound.Host == by.Host
+}
+
+// sameAccount reports whether both are logged in, to one account.
+func (s State) sameAccount(a, b Who) bool {
+	return a.Account != "" && s.Casemap.Same(a.Account, b.Account)
 }
 
 // bind claims for the person who speaks the seats that a hand gave to their nick,
@@ -218,6 +222,8 @@ func (t *turn) drive(e Drive) error {
 		because = d.Nick + " has left the channel"
 	case quiet >= t.idle():
 		because = d.Nick + " has been silent for " + short(quiet)
+	case t.by.Op && t.Coded():
+		return refuse("no account", "an op is known by nick alone here, and %s drives and was heard %s ago", d.Nick, short(quiet))
 	case t.by.Op:
 		because = "taken as an op"
 		t.overrule(".drive")
@@ -402,5 +408,5 @@ func (s State) Claims(by Who, spoke bool) bool {
 // returns reports whether by is the person who left seat r.
 func (s State) returns(r Rider, by Who) bool {
 	return r.Gone && s.sameIdentity(r.Who, by) &&
-		(s.Casemap.Same(r.Who.Nick, by.Nick) || by.Account != "" && r.Who.Account != "")
+		(s.Casemap.Same(r.Who.Nick, by.Nick) || s.sameAccount(r.Who, by))
 }

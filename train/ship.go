@@ -312,6 +312,8 @@ func (t *turn) rollback(e Rollback) error {
 	switch {
 	case l == nil && !running:
 		return refuse("nothing live", "nothing was shipped to %s%s yet: there is nothing to take back", stack, strings.TrimSuffix("/"+stage, "/"))
+	case l == nil && !t.mayRollback(stack, l) && !t.mayStop(*run):
+		return refuse("not aboard", "%s/%s is rolled out by %s: the riders of that train, the riders of the lane's head (%s), and ops can roll it back", stack, stage, run.By, t.headNames(stack))
 	case !t.mayRollback(stack, l) && !(running && t.mayStop(*run)):
 		return refuse("not aboard", "%s serves what %s shipped: those riders, the riders of the lane's head (%s), and ops can roll it back", stack, shippers(l), t.headNames(stack))
 	case run != nil && run.Back && run.Stuck:
@@ -337,7 +339,7 @@ func (t *turn) rollback(e Rollback) error {
 	if i := t.find(run.Train); i >= 0 {
 		t.Queue.Trains[i].Runs = run.Stage
 	}
-	if l != nil && !stuck {
+	if l != nil && !(stuck && run.Stage == stage) {
 		t.Undo = append(slices.DeleteFunc(t.Undo, func(o PendingUndo) bool { return o.Stack == stack }), p)
 	}
 	return nil
@@ -407,6 +409,9 @@ func (t *turn) undoes(e Rollback) (stack, stage string, err error) {
 		}
 	}
 	stage = e.Stage
+	if run := t.run(stack); stage == "" && run != nil && run.Stuck {
+		stage = run.Stage // it waits for this word
+	}
 	if stage == "" {
 		if l := t.latest(func(l Live) bool { return l.Stack == stack }); l != nil {
 			stage = l.Stage
