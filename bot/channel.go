@@ -29,6 +29,8 @@ func (b *Bot) onIRC(e irc.Event) {
 		delete(b.members, b.fold(e.Who.Nick))
 		if who := b.who(e.Who); b.train.Sits(who) {
 			b.must(who, train.Parted{})
+		} else {
+			delete(b.spoke, b.fold(who.Nick))
 		}
 	case irc.Renamed:
 		b.onRenamed(e)

@@ -15,16 +15,6 @@ func CleanMessage(s string) string {
 	return cut(strings.ReplaceAll(printable(s), `"`, "'"), maxText)
 }
 
-// CleanBanner returns s as a banner that nothing can take for riders: as
-// CleanMessage, `|` as `/`, and "!!" at its end. The empty banner stays empty.
-func CleanBanner(s string) string {
-	s = cut(strings.ReplaceAll(CleanMessage(s), "|", "/"), maxText-len(loud))
-	if s == "" || strings.HasSuffix(s, loud) {
-		return s
-	}
-	return s + loud
-}
-
 // cut returns s without blanks around it, and without the runes behind limit bytes.
 func cut(s string, limit int) string {
 	s = strings.Trim(s, " ")

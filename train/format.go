@@ -6,7 +6,7 @@ import (
 )
 
 // Format writes q as a topic, in the one form that Parse reads back as q.Shown().
-// Texts have to be such as Parse yields, or CleanBanner and CleanMessage return.
+// Texts have to be such as Parse yields, or CleanMessage returns.
 func Format(q Queue) string {
 	w := make(topic, 0, 512)
 	if q.Banner != "" {

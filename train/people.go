@@ -181,6 +181,9 @@ func (t *turn) online(e Online) {
 	}
 }
 
+// quietMax is how many want no pings; of more, those who said so last.
+const quietMax = 1000
+
 // quiet notes whether By wants no pings.
 func (t *turn) quiet(e Quiet) error {
 	nick := t.Casemap.Fold(t.by.Nick)
@@ -189,7 +192,7 @@ func (t *turn) quiet(e Quiet) error {
 	case e.On && i >= 0:
 		return refuse("same", "you are not pinged already: .quiet off changes that")
 	case e.On:
-		t.Quiet = append(t.Quiet, nick)
+		t.Quiet = append(t.Quiet[max(0, len(t.Quiet)-quietMax+1):], nick)
 	case i < 0:
 		return refuse("same", "you are pinged already: .quiet on changes that")
 	default:

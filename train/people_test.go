@@ -1,6 +1,7 @@
 package train
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -68,5 +69,20 @@ func TestWhoIsWho(t *testing.T) {
 				t.Errorf(".princess by %+v: %v, want it to start: %t; the seat is %+v", c.by, err, c.starts, s.Queue.Trains[0].Riders[0])
 			}
 		})
+	}
+}
+
+// TestQuietIsBounded: whoever says .quiet under ever new nicks fills nothing.
+func TestQuietIsBounded(t *testing.T) {
+	s := State{}
+	for i := range quietMax + 2 {
+		next, _, err := s.Apply(Input{By: Who{Nick: fmt.Sprint("n", i)}, Event: Quiet{On: true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s = next
+	}
+	if len(s.Quiet) != quietMax || s.Quiet[0] != "n2" || s.Quiet[quietMax-1] != fmt.Sprint("n", quietMax+1) {
+		t.Errorf("%d are quiet, from %s", len(s.Quiet), s.Quiet[0])
 	}
 }

@@ -27,7 +27,6 @@ type Online struct {
 	Prefix    string // nick!user@host of the bot as others see it; see TopicLimit
 	Casemap   train.Casemap
 	TopicLen  int  // bytes; 0 when the server did not say
-	NickLen   int  // bytes; 0 when the server did not say
 	Accounts  bool // the server tells everybody's account, so Account "" means logged out
 	Op        bool // the bot may set the topic under +t
 	TopicLock bool // the channel is +t
@@ -77,7 +76,6 @@ type Left struct {
 	Who    Who
 	How    How
 	Reason string
-	Split  bool // a QUIT that names two servers: the network parted, not the person
 }
 
 // Renamed: a person, or the bot itself, has another nick.

@@ -228,27 +228,6 @@ func TestNeverSaid(t *testing.T) {
 	})
 }
 
-func TestSplit(t *testing.T) {
-	server := listen(t, ircd.Options{})
-	r := open(t, server.Addr())
-	next[Online](r, nil)
-	for reason, want := range map[string]bool{
-		"splitA.test splitB.test": true,
-		"*.net *.split":           true,
-		"Quit: a.b c.d":           false,
-		"see http://a.b":          false,
-		"good night":              false,
-		"a.b":                     false,
-	} {
-		server.Inject("bot", ":a!a@h JOIN #push")
-		next[Joined](r, nil)
-		server.Inject("bot", ":a!a@h QUIT :"+reason)
-		if e := next[Left](r, nil); e.Split != want || e.Reason != reason {
-			t.Errorf("%+v, want Split %v", e, want)
-		}
-	}
-}
-
 // TestPersonWins: a topic that waited while the bot was away does not overwrite
 // what a person set meanwhile, but is set when nobody did.
 func TestPersonWins(t *testing.T) {

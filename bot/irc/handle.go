@@ -3,7 +3,6 @@ package irc
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -219,16 +218,11 @@ func (s *session) renamed(e girc.Event, own bool) {
 	s.freed(w.Nick)
 }
 
-// split matches the reason of a QUIT that stands for a netsplit: two server
-// names and nothing else.
-var split = regexp.MustCompile(`^[\w*-]+(\.[\w*-]+)+ [\w*-]+(\.[\w*-]+)+$`)
-
 func (s *session) left(e girc.Event, own bool) {
 	gone := Left{Who: s.who(e), How: Parted}
 	switch e.Command {
 	case "QUIT":
 		gone.How, gone.Reason = Quit, e.Last()
-		gone.Split = split.MatchString(e.Last())
 	case "PART":
 		if len(e.Params) > 1 {
 			gone.Reason = e.Last()

@@ -124,7 +124,6 @@ func (s *session) listed() {
 		Prefix:    s.prefix(),
 		Casemap:   s.server.casemap,
 		TopicLen:  s.server.topicLen,
-		NickLen:   s.server.nickLen,
 		Accounts:  s.knowsAccounts(),
 		Op:        op,
 		TopicLock: lock,

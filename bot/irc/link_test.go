@@ -33,7 +33,7 @@ func TestOnline(t *testing.T) {
 		if got.Nick != "bot" || !strings.HasPrefix(got.Prefix, "bot!~bot@") {
 			t.Errorf("own names: %q, %q", got.Nick, got.Prefix)
 		}
-		if got.Casemap != train.ASCII || got.TopicLen < 300 || got.NickLen < 30 {
+		if got.Casemap != train.ASCII || got.TopicLen < 300 {
 			t.Errorf("limits: %+v", got)
 		}
 		if got.Op || !got.TopicLock || got.Accounts {
@@ -124,7 +124,7 @@ func TestPeople(t *testing.T) {
 		alice.Join("#push")
 		next[Joined](r, nil)
 		alice.Send("QUIT :home")
-		if e := next[Left](r, nil); e.How != Quit || e.Split || !strings.Contains(e.Reason, "home") {
+		if e := next[Left](r, nil); e.How != Quit || !strings.Contains(e.Reason, "home") {
 			t.Errorf("left: %+v", e)
 		}
 	})

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"go.etcd.io/bbolt"
 )
 
 // sample returns the bytes of a closed journal with n records: pages of every kind,
@@ -25,8 +27,8 @@ func sample(t testing.TB, n int) []byte {
 	if err := s.Commit(nil, map[string][]byte{"big": bytes.Repeat([]byte("big "), 3000)}); err != nil {
 		t.Fatal(err)
 	}
-	size, err := s.Size()
-	if err != nil {
+	var size int64
+	if err := s.db.View(func(tx *bbolt.Tx) error { size = tx.Size(); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {

@@ -147,16 +147,6 @@ func makeBuckets(tx *bbolt.Tx) error {
 // Last returns the number of the newest record, 0 when there is none.
 func (s *Store) Last() uint64 { return s.Head().Seq }
 
-// Size returns how many bytes of the journal's file are in use.
-func (s *Store) Size() (int64, error) {
-	var size int64
-	err := s.db.View(func(tx *bbolt.Tx) error {
-		size = tx.Size()
-		return nil
-	})
-	return size, err
-}
-
 // Close waits for what is under way, then lets go of the journal.
 func (s *Store) Close() error {
 	return errors.Join(s.db.Close(), s.lock.Close())
