@@ -143,7 +143,7 @@ func circle(b []byte) []byte {
 	order.PutUint16(p[8:], branchPage)
 	order.PutUint16(p[10:], 1)
 	order.PutUint32(p[16:], elementSize)
-	order.PutUint32(p[20:], 0)
+	order.PutUint32(p[20:], 1)
 	order.PutUint64(p[24:], h.root)
 	for at := range 2 { // both heads lead there
 		m := b[int64(at)*h.pageSize+pageHeader:]
