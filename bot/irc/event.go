@@ -92,8 +92,8 @@ type Identified struct{ Old, New Who }
 type Rights struct{ Op, TopicLock bool } // as in Online
 
 // Delivered: the server has worked off the line that Link.Hand gave the receipt.
-// Whoever had the nick then has it: had they left or changed nicks before, it would
-// have been told before.
+// Whoever had the nick there then has it: had they left or changed nicks before, it
+// would have been told before. Another server of the network may be late to tell.
 type Delivered struct{ Receipt int }
 
 // Refused: the server did not do what a line of the bot asked.
