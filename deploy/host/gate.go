@@ -93,7 +93,9 @@ func Run(ctx context.Context, c Call, in *os.File, out io.Writer) error {
 	case len(c.Roots) > 1:
 		return errors.New("one session serves one root")
 	}
-	return Serve(ctx, c.Roots[0], requests, out)
+	s := newSession(c.Roots[0])
+	s.apart = true
+	return s.run(ctx, requests, out)
 }
 
 // mayRun refuses a hook that this key is not given.
@@ -122,7 +124,9 @@ func (c Call) admit(ctx context.Context, asked, conn string, in Input, out io.Wr
 		if _, err := fmt.Fprintln(out, Ready); err != nil {
 			return err
 		}
-		return (&session{path: m[1], drain: usualDrain, helper: helper, conn: conn, forced: &c}).run(ctx, in, out)
+		s := newSession(m[1])
+		s.apart, s.helper, s.conn, s.forced = true, helper, conn, &c
+		return s.run(ctx, in, out)
 	}
 	argv, root, side, err := receiver(asked, c.Roots)
 	if err != nil {

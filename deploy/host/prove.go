@@ -74,7 +74,7 @@ func (s *session) audit(ctx context.Context, req Request, resp *Response) error 
 		return err
 	}
 	defer dir.Close()
-	m, err := release.ScanIdle(ctx, dir)
+	m, err := release.ScanIdle(ctx, dir, s.apart)
 	switch {
 	case err == nil:
 		resp.Diff = deploy.Diff(*req.Tree, m, diffs)

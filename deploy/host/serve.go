@@ -36,8 +36,10 @@ func Serve(ctx context.Context, root string, in Input, out io.Writer) error {
 	if !filepath.IsAbs(root) || root == "/" {
 		return fmt.Errorf("serve %q: a root is an absolute path below /", root)
 	}
-	return (&session{path: root, drain: usualDrain}).run(ctx, in, out)
+	return newSession(root).run(ctx, in, out)
 }
+
+func newSession(root string) *session { return &session{path: root, drain: usualDrain} }
 
 // run is the session, from its first request to its end.
 func (s *session) run(ctx context.Context, in Input, out io.Writer) error {
@@ -80,6 +82,7 @@ func send(out io.Writer, resp Response) error {
 // session is one session. It is used by one goroutine.
 type session struct {
 	path  string        // ROOT
+	apart bool          // this process is the session's alone
 	out   io.Writer     // for answers
 	began time.Time     // when its clock showed 0
 	drain time.Duration // how long a side may have readers after it was left
@@ -141,6 +144,9 @@ func (s *session) answer(ctx context.Context, line []byte, in io.Reader) Respons
 		return refused(Response{}, refuse(Bad, "not a request: %v", err))
 	}
 	resp := Response{N: req.N, Heard: time.Since(s.began)}
+	if req.Blob < 0 {
+		return refused(resp, refuse(Bad, "a Blob of %d bytes", req.Blob))
+	}
 	body := io.LimitReader(in, req.Blob)
 	defer io.Copy(io.Discard, body) // where it was refused; that in has ended, the next read tells
 	s.n, s.said = req.N, time.Now()

@@ -18,7 +18,7 @@ func TestRolloutsGoToAndFro(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "srv", "web")
 	p := dial(t, root)
 	hello := p.must(Request{Do: Hello})
-	if hello.Version != Version || hello.Rsync == "" || hello.Hostname == "" || !reflect.DeepEqual(hello.Standing, deploy.Standing{}) {
+	if hello.Version != Version || hello.Rsync == "" || !reflect.DeepEqual(hello.Standing, deploy.Standing{}) {
 		t.Errorf("hello = %+v", hello)
 	}
 	if _, err := os.Stat(root); !errors.Is(err, os.ErrNotExist) {
@@ -92,6 +92,9 @@ func TestBadRequests(t *testing.T) {
 		if resp := p.say([]byte(line)); resp.Code != Bad {
 			t.Errorf("%q: %+v", line, resp)
 		}
+	}
+	if resp := p.say([]byte(`{"Do":"fill","Blob":-1}`)); resp.Code != Bad || !strings.Contains(resp.Err, "a Blob of -1 bytes") {
+		t.Errorf("less than nothing follows: %+v", resp)
 	}
 	if resp := p.say([]byte(`{"Do":"status","By":"` + strings.Repeat("x", maxSmall) + `"}`)); resp.Code != Bad {
 		t.Errorf("a long request: %+v", resp)

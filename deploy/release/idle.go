@@ -16,9 +16,15 @@ import (
 const idleRate = 64 << 20
 
 // ScanIdle is [Scan] of the folder behind root, every byte of it, beside work that
-// matters more: on one thread, which the kernel lets run when nobody else wants the
-// processor or the disk, and no faster than 64 MiB/s.
-func ScanIdle(ctx context.Context, root *os.Root) (deploy.Manifest, error) {
+// matters more: no faster than 64 MiB/s, and where this process does nothing else
+// meanwhile (apart), on a thread which the kernel lets run when nobody else wants the
+// processor or the disk. That thread ends with the scan, and a thread's end is what
+// the children that it has made die of: see Pdeathsig in prctl(2).
+func ScanIdle(ctx context.Context, root *os.Root, apart bool) (deploy.Manifest, error) {
+	s := &scanner{stamps: make(Known), pace: &pace{since: time.Now()}}
+	if !apart {
+		return s.alone(ctx, root)
+	}
 	type result struct {
 		m   deploy.Manifest
 		err error
@@ -27,7 +33,6 @@ func ScanIdle(ctx context.Context, root *os.Root) (deploy.Manifest, error) {
 	go func() { // ends with the scan, and its thread with it: it stays locked
 		runtime.LockOSThread()
 		lower()
-		s := &scanner{stamps: make(Known), pace: &pace{since: time.Now()}}
 		m, err := s.alone(ctx, root)
 		done <- result{m, err}
 	}()

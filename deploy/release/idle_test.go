@@ -31,13 +31,15 @@ func TestScanIdle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := ScanIdle(t.Context(), root); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("ScanIdle() = %+v, %v, want %+v", got, err, want)
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := ScanIdle(ctx, root); !errors.Is(err, context.Canceled) {
-		t.Errorf("ScanIdle() = %v", err)
+	for _, apart := range []bool{false, true} {
+		if got, err := ScanIdle(t.Context(), root, apart); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("ScanIdle(%v) = %+v, %v, want %+v", apart, got, err, want)
+		}
+		if _, err := ScanIdle(ctx, root, apart); !errors.Is(err, context.Canceled) {
+			t.Errorf("ScanIdle(%v) = %v", apart, err)
+		}
 	}
 }
 
