@@ -1,7 +1,8 @@
 # make demo    the main job, on loopback; ARGS="--play=no --for 60s" go to `pushtrain demo`
 # make test    every test, with all that they need; PUSHTRAIN_SHOTS=DIR keeps pictures of the page
 # make bench   the figures; PEERS=yes has Ansible, Capistrano and shipit-deploy measured beside
-# make soak    long runs with full counts: PART=sim, mixed, faults, power, thief, flood, life or deb, each under an hour;
+# make soak    long runs with full counts: PART=mixed, faults, power, thief, flood, life or deb, each under an hour;
+#              PART=sim, an hour and a half on 2 busy cores;
 #              PART=fuzz, 15 minutes for each kind of input from outside
 # make build   bin/pushtrain
 # make deb     bin/pushtrain_VERSION_ARCH.deb, with a unit, a manual page and completions
@@ -76,7 +77,7 @@ $(HYBRID):
 # finding is written to testdata and named. FUZZ_KEPT is a folder for the inputs that
 # led somewhere new, for the next run to begin with; without one Go keeps them in its cache.
 fuzz:
-	@$(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ { names[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, names[i]; n = 0 }' | \
+	@set -o pipefail; $(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ { names[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, names[i]; n = 0 }' | \
 	grep -wE '$(FUZZ)' | while read -r package name; do \
 		said=$$($(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 20x "$$package" $(if $(FUZZ_KEPT),-test.fuzzcachedir="$(FUZZ_KEPT)/$$package") 2>&1) || \
 		{ grep -q 'context deadline exceeded' <<<"$$said" && ! grep -q 'Failing input\|panic:\|hung or terminated' <<<"$$said"; } || \
@@ -91,7 +92,7 @@ bench: packages-test $(if $(PEERS),packages-peers $(SHIPIT))
 
 # The parts of the soak, by name: what `go test` is told.
 SOAK_mixed := -parallel 6 -run '^(TestMixed|TestWarmCache|TestForget)$$' ./deploy/webserver -soak $(CURDIR)/.soak/mixed
-SOAK_sim := -run '^TestSeeds$$' ./deploy/sim -seeds 1000000
+SOAK_sim := -timeout 4h -run '^TestSeeds$$' ./deploy/sim -seeds 1000000
 SOAK_faults := -run '^TestFaults$$' ./cmd/pushtrain -faults -faults-done $(CURDIR)/.soak/faults
 SOAK_power := -run '^TestPowerLoss$$' ./bot/store ./deploy/host -power
 SOAK_thief := -run '^TestThief$$' ./bot -thief 1000

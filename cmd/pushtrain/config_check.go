@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"pushtrain/deploy/host"
 	"pushtrain/train"
 )
 
@@ -39,8 +40,8 @@ func check(d *decoder, c *Config) {
 	if c.SSH.Parallel < 1 && d.ok("ssh.parallel") {
 		d.problem("ssh.parallel", "must be at least 1")
 	}
-	if c.SSH.Stall < time.Second && d.ok("ssh.stall") {
-		d.problem("ssh.stall", "must be at least 1s")
+	if least := 3 * host.BusyEvery; c.SSH.Stall < least && d.ok("ssh.stall") { // it says now and then that it is busy
+		d.problem("ssh.stall", "must be at least %s", least)
 	}
 	if c.SSH.Retries < 0 && d.ok("ssh.retries") {
 		d.problem("ssh.retries", "must be at least 0")

@@ -200,7 +200,7 @@ func (o *options) checkBot(ctx context.Context, cfg Config, audit bool) (found [
 	if s, err = readStatus(last.Data); err != nil {
 		return []finding{{fail, "bot", fmt.Sprintf("its answer can't be read: %v", err), "restart it: it is of another version than this program"}}, s, alone
 	}
-	found = append(found, finding{fine, "journal", strings.Join(said[:len(cfg.Stacks)], "; "), ""})
+	found = append(found, finding{fine, "journal", strings.Join(said[:min(len(said), len(cfg.Stacks))], "; "), ""})
 	for _, line := range s.Odd {
 		found = append(found, finding{warn, "hosts", line, ""})
 	}
@@ -333,7 +333,9 @@ func checkChannel(cfg Config, e irc.Online) []finding {
 
 // checkHosts has all hosts try what a rollout will do.
 func checkHosts(ctx context.Context, cfg Config) []finding {
-	f, err := fleet.Open(fleetConfig(cfg))
+	c := fleetConfig(cfg)
+	c.Beside = true
+	f, err := fleet.Open(c)
 	if err != nil {
 		return []finding{{fail, "hosts", err.Error(), ""}}
 	}

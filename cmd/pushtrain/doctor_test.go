@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -77,7 +78,12 @@ func TestDoctor(t *testing.T) {
 	op.Send("MODE #push -t")
 	startBot(t, mustConfig(t, text))
 	h.Stop("host-2")
+	half := filepath.Join(dir, "state", "releases", "web", "releases", ".new-abc") // the bot archives just now
+	write(t, half, "", 0o644)
 	code, said = doctor("--json")
+	if _, err := os.Lstat(half); err != nil {
+		t.Errorf("doctor has meddled with the archive: %v", err)
+	}
 	var found []finding
 	if err := json.Unmarshal([]byte(said), &found); err != nil {
 		t.Fatalf("%v: %s", err, said)

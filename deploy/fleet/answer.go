@@ -41,7 +41,7 @@ func answerTime(v host.Verb) time.Duration {
 // goes by. What it says of a side in words that no pushtrain uses, it does not say.
 func vet(verb host.Verb, resp *host.Response, drain time.Duration) error {
 	resp.Err, resp.Code = oneLine(resp.Err), host.Code(oneLine(string(resp.Code)))
-	resp.Rsync, resp.Hostname, resp.Helper = oneLine(resp.Rsync), oneLine(resp.Hostname), oneLine(resp.Helper)
+	resp.Rsync, resp.Helper = oneLine(resp.Rsync), oneLine(resp.Helper)
 	resp.Diff = resp.Diff[:min(len(resp.Diff), diffMax)]
 	for i, line := range resp.Diff {
 		resp.Diff[i] = oneLine(line)

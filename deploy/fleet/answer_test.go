@@ -27,7 +27,7 @@ func TestVet(t *testing.T) {
 	}
 
 	const codes = "\x1b[31m\x1b]0;x\x07\x02\x0304,05\x1f\x00\r\n\u009b31m\u202e\u200b\x7f\xff"
-	evil := host.Response{Err: codes + strings.Repeat("é", 5000), Code: host.Code(codes), Rsync: codes, Hostname: codes, Helper: codes,
+	evil := host.Response{Err: codes + strings.Repeat("é", 5000), Code: host.Code(codes), Rsync: codes, Helper: codes,
 		Standing: deploy.Standing{Sides: map[deploy.Side]deploy.Seal{deploy.Yin: seal, "yon": seal, deploy.Yang: {Release: codes, Digest: seal.Digest}}, Drain: 1 << 62}}
 	for range 1000 {
 		evil.Diff, evil.Said = append(evil.Diff, codes), append(evil.Said, codes)
@@ -35,7 +35,7 @@ func TestVet(t *testing.T) {
 	if err := vet(host.Status, &evil, time.Second); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range append(append(evil.Diff, evil.Said...), evil.Err, string(evil.Code), evil.Rsync, evil.Hostname, evil.Helper) {
+	for _, s := range append(append(evil.Diff, evil.Said...), evil.Err, string(evil.Code), evil.Rsync, evil.Helper) {
 		if !utf8.ValidString(s) || len(s) > lineMax+len("…") || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Errorf("%q goes on", s)
 		}

@@ -14,6 +14,7 @@ import (
 // Config says where releases come from and go to.
 type Config struct {
 	Dir       string        // the folder of the releases' archives, one folder a stack below it
+	Beside    bool          // it only asks for Checkup, while a bot may be at work: the archives stay as they are
 	SSHConfig string        // an ssh_config(5) file; "" = the user's own
 	Lean      bool          // a cheaper key exchange comes first, where no ssh_config chooses any: see lean
 	Helper    string        // the pushtrain binary that is put on hosts; "" = this program

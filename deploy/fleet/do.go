@@ -16,7 +16,7 @@ import (
 const (
 	fenceTime   = 20 * time.Second
 	installTime = 2 * time.Minute // to put the helper on a host, on top of that
-	prepareTime = time.Hour       // rsync gives up by itself after 30 s without a byte
+	prepareTime = time.Hour       // what takes no byte for Config.Stall is given up before
 	drainSlack  = time.Minute     // how much longer than its drain a side is waited for
 	verifyTime  = 10 * time.Minute
 	flipTime    = 5 * time.Second

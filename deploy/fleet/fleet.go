@@ -72,7 +72,11 @@ func Open(cfg Config) (*Fleet, error) {
 		if cfg.BuildDir != "" {
 			s.Source.Work = filepath.Join(cfg.BuildDir, s.Name)
 		}
-		store, err := release.Open(filepath.Join(cfg.Dir, s.Name), s.Source, s.Keep)
+		open := release.Open
+		if cfg.Beside {
+			open = release.Beside
+		}
+		store, err := open(filepath.Join(cfg.Dir, s.Name), s.Source, s.Keep)
 		if err != nil {
 			return nil, fmt.Errorf("stack %s: %w", s.Name, err)
 		}

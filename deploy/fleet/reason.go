@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
 
 	"pushtrain/deploy/host"
@@ -101,7 +102,7 @@ func (t *tail) lines() []string {
 }
 
 // rsyncReason says what an exit status of rsync means.
-func rsyncReason(exit int, said, root string) string {
+func rsyncReason(exit int, said, root string, stall time.Duration) string {
 	has := func(s string) bool { return strings.Contains(said, s) }
 	why := last(firstError(said))
 	switch {
@@ -114,7 +115,7 @@ func rsyncReason(exit int, said, root string) string {
 	case has("Permission denied"):
 		return "rsync may not write there: " + why
 	case exit == 30 || exit == 35:
-		return "rsync heard nothing for 30s and gave up"
+		return fmt.Sprintf("rsync heard nothing for %s and gave up", stall)
 	case exit == 255 || exit == 12:
 		return "rsync lost its connection: " + why
 	case exit == 127 || has("rsync: command not found") || has("rsync: not found"):

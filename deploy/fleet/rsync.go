@@ -104,7 +104,7 @@ func (t transfer) run(ctx context.Context, out func(Line)) error {
 		return context.Cause(ctx)
 	}
 	exit := cmd.ProcessState.ExitCode()
-	return &rsyncError{exit: exit, reason: rsyncReason(exit, stderr.String(), t.root), tail: stderr.lines()}
+	return &rsyncError{exit: exit, reason: rsyncReason(exit, stderr.String(), t.root, t.stall), tail: stderr.lines()}
 }
 
 // progress tells how far rsync is until it says no more.

@@ -74,11 +74,11 @@ func TestReasons(t *testing.T) {
 		{11, "rsync: [receiver] write failed on \"/srv/x\": No space left on device (28)\nrsync error: error in file IO (code 11)", "the disk of /srv/web is full", false},
 		{23, "rsync: [generator] recv_generator: mkdir \"/srv/x\" failed: Permission denied (13)\nrsync error: some files", "rsync may not write there: rsync: [generator]", false},
 		{12, "bash: line 1: rsync: command not found\nrsync: connection unexpectedly closed", "rsync lost its connection", true},
-		{30, "rsync error: timeout in data send/receive (code 30)", "heard nothing for 30s", true},
+		{30, "rsync error: timeout in data send/receive (code 30)", "heard nothing for 45s", true},
 		{255, "ssh: broken", "rsync lost its connection: ssh: broken", true},
 		{23, "rsync: [sender] odd\nrsync error: sum", "rsync ended with status 23: rsync: [sender] odd", false},
 	} {
-		e := &rsyncError{exit: c.exit, reason: rsyncReason(c.exit, c.said, "/srv/web")}
+		e := &rsyncError{exit: c.exit, reason: rsyncReason(c.exit, c.said, "/srv/web", 45*time.Second)}
 		if !strings.Contains(e.Error(), c.want) || e.again() != c.again {
 			t.Errorf("%d %q: %q, again %v", c.exit, c.said, e, e.again())
 		}

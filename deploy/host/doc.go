@@ -10,6 +10,7 @@
 //	    yin.seal yang.seal  the release that a side held whole; without it the side is dirty
 //	    yin.stamps …        what it held then, and how its files looked: what was not written since is not read again
 //	    left                which side the last flip left, and when
+//	    witness             what the bot's journal said at the last flip or unlock
 //
 // As a key's forced command it lets nothing else in: see [Run].
 //

@@ -104,7 +104,8 @@ func (s *session) fill(ctx context.Context, req Request, body io.Reader, resp *R
 		return err
 	}
 	defer w.close()
-	missing, err := f.change(ctx, w)
+	busy := func() error { return s.busy(ctx) }
+	missing, err := f.change(w, busy)
 	if err != nil {
 		return err
 	}
@@ -112,7 +113,7 @@ func (s *session) fill(ctx context.Context, req Request, body io.Reader, resp *R
 		return err
 	}
 	if len(f.want) == 0 {
-		return f.finish(w)
+		return f.finish(w, busy)
 	}
 	resp.Want = make([]byte, (len(tree.Entries)+7)/8)
 	for _, i := range f.want {
@@ -147,7 +148,7 @@ func (s *session) files(ctx context.Context, req Request, blob io.Reader) error 
 		return refuse(Bad, "more bytes than the files have")
 	}
 	f.want = nil
-	return f.finish(w)
+	return f.finish(w, func() error { return s.busy(ctx) })
 }
 
 // filled returns the filling that a request goes on with.
@@ -165,7 +166,7 @@ func (s *session) filled(req Request) (*filling, error) {
 // change removes what the release has no more, makes its folders and links, and
 // gives files that stay their modes and times. It returns the files that have
 // other contents than before: they are gone.
-func (f *filling) change(ctx context.Context, w *placer) (missing []int, err error) {
+func (f *filling) change(w *placer, busy func() error) (missing []int, err error) {
 	f.stamps = make([]release.Stamp, len(f.tree.Entries))
 	was := f.was.tree.Entries
 	from := make([]int, len(f.tree.Entries)) // the place of what stays in was; -1 = it is new
@@ -180,9 +181,17 @@ func (f *filling) change(ctx context.Context, w *placer) (missing []int, err err
 			from[i], stays[o] = o, true
 		}
 	}
+	for _, e := range was { // what is in a folder comes behind it
+		if e.Type != deploy.Dir || writable(e) {
+			continue
+		}
+		if err := w.dir.Chmod(e.Path, os.FileMode(e.Perm|0o700)); err != nil {
+			return nil, err
+		}
+	}
 	for o, e := range slices.Backward(was) { // what is in a folder comes before it
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+		if err := busy(); err != nil {
+			return nil, err
 		}
 		if !stays[o] {
 			if err := w.dir.RemoveAll(e.Path); err != nil {
@@ -191,6 +200,9 @@ func (f *filling) change(ctx context.Context, w *placer) (missing []int, err err
 		}
 	}
 	for i, e := range f.tree.Entries {
+		if err := busy(); err != nil {
+			return nil, err
+		}
 		o := from[i]
 		switch {
 		case o >= 0 && e.Type == deploy.File:
@@ -199,7 +211,7 @@ func (f *filling) change(ctx context.Context, w *placer) (missing []int, err err
 			if o < 0 {
 				err = w.dir.Mkdir(e.Path, 0o700) // its mode comes last: it may not be writable
 			}
-			if o < 0 || was[o].Perm != e.Perm {
+			if o < 0 || was[o].Perm != e.Perm || !writable(e) {
 				f.modes = append(f.modes, i)
 			}
 		case o >= 0:
@@ -214,6 +226,9 @@ func (f *filling) change(ctx context.Context, w *placer) (missing []int, err err
 	}
 	return missing, nil
 }
+
+// writable reports whether a folder lets its owner change what is in it.
+func writable(e deploy.Entry) bool { return e.Perm&0o300 == 0o300 }
 
 // retouch gives the file of entry i, which was entry o and whose contents stay, its mode and its time. It stays known
 // if nobody has touched it since it was known.
@@ -324,8 +339,11 @@ func (f *filling) put(w *placer, i int, src io.Reader) error {
 }
 
 // finish gives the folders their modes: what is below them is written.
-func (f *filling) finish(w *placer) error {
+func (f *filling) finish(w *placer, busy func() error) error {
 	for _, i := range slices.Backward(f.modes) {
+		if err := busy(); err != nil {
+			return err
+		}
 		if err := w.dir.Chmod(f.tree.Entries[i].Path, os.FileMode(f.tree.Entries[i].Perm)); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -120,6 +121,11 @@ func TestFill(t *testing.T) {
 		write(dir, "becomes a file/x/y", "file", 0o644)
 		write(dir, "becomes a link/x", "file", 0o644)
 		write(dir, "deep/er/x", "x", 0o600)
+		write(dir, "read only/stays/x", "old", 0o444)
+		write(dir, "read only/gone/x", "old", 0o444)
+		for _, name := range []string{"stays", "gone", ""} {
+			must(t, os.Chmod(filepath.Join(dir, "read only", name), 0o555))
+		}
 		must(t, os.Symlink("mode", filepath.Join(dir, "link")))
 		must(t, os.Symlink("mode", filepath.Join(dir, "becomes real")))
 		must(t, os.Mkdir(filepath.Join(dir, "empty"), 0o755))
@@ -135,6 +141,9 @@ func TestFill(t *testing.T) {
 		write(dir, "becomes a file", "file", 0o644)
 		write(dir, "becomes real", "real", 0o644)
 		write(dir, "deep/er/x", "x", 0o600)
+		write(dir, "read only/stays/x", "new", 0o444)
+		must(t, os.Chmod(filepath.Join(dir, "read only/stays"), 0o555))
+		must(t, os.Chmod(filepath.Join(dir, "read only"), 0o555))
 		write(dir, "live has it", "live", 0o644)
 		write(dir, "none", "", 0o644)
 		must(t, os.Symlink("deep/er", filepath.Join(dir, "becomes a link")))
@@ -156,6 +165,16 @@ func TestFill(t *testing.T) {
 	}
 
 	root := fast(t)
+	t.Cleanup(func() { // who is not root can't remove what is in a folder that is only read
+		for _, dir := range []string{a.dir, b.dir, root} {
+			must(t, filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+				if err == nil && d.IsDir() {
+					err = os.Chmod(p, 0o700)
+				}
+				return err
+			}))
+		}
+	})
 	p := dial(t, root)
 	p.must(Request{Do: Hello})
 	p.must(Request{Do: Lock})

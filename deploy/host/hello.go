@@ -15,7 +15,6 @@ func (s *session) hello(ctx context.Context, req Request, resp *Response) error 
 	}
 	s.drain = req.Drain
 	resp.Version = Version
-	resp.Hostname = hostname()
 	resp.Rsync = s.rsyncVersion(ctx)
 	resp.Helper = s.helper
 	return nil

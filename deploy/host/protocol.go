@@ -71,7 +71,6 @@ type Response struct {
 	Code     Code            `json:",omitempty"` // the kind of Err
 	Version  int             `json:",omitempty"` // Hello
 	Rsync    string          `json:",omitempty"` // Hello: rsync's version, "" = it is missing
-	Hostname string          `json:",omitempty"` // Hello
 	Helper   string          `json:",omitempty"` // Hello: by a forced command, which program answers; "" = the one that was asked for
 	Standing deploy.Standing `json:",omitzero"`  // all verbs: as it is after the deed
 	Heard    time.Duration   // all verbs: what the session's clock showed when the request came ...

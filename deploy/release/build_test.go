@@ -2,6 +2,7 @@ package release
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -343,5 +344,40 @@ func TestRun(t *testing.T) {
 	}
 	if err := s.Run(t.Context(), rel.ID, nil, nil, nil); err == nil {
 		t.Error("Run() without a command did well")
+	}
+}
+
+// TestBeside: whoever only reads takes nothing from a build that is under way.
+func TestBeside(t *testing.T) {
+	dir := t.TempDir()
+	src := Source{Repo: t.TempDir(), Branch: "main"}
+	if _, err := Beside(filepath.Join(dir, "none"), src, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a folder is made: %v", err)
+	}
+	if _, err := Open(dir, src, 0); err != nil {
+		t.Fatal(err)
+	}
+	halves := []string{filepath.Join(dir, "releases", ".new-abc"), filepath.Join(dir, "repo.git", "config.lock")}
+	for _, half := range halves {
+		if err := os.WriteFile(half, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := func() (n int) {
+		for _, half := range halves {
+			if _, err := os.Lstat(half); err == nil {
+				n++
+			}
+		}
+		return n
+	}
+	if _, err := Beside(dir, src, 0); err != nil || left() != 2 {
+		t.Errorf("beside a build that is under way %d of 2 are left, %v", left(), err)
+	}
+	if _, err := Open(dir, src, 0); err != nil || left() != 0 {
+		t.Errorf("after a crash %d are left, %v", left(), err)
 	}
 }

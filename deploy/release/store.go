@@ -42,6 +42,21 @@ var idGrammar = regexp.MustCompile(`^[0-9a-f]{12}$`)
 // many of the newest releases Prune leaves; 0 = 10. It does not touch the
 // network: a repository that can't be reached is found by Build.
 func Open(dir string, src Source, keep int) (*Store, error) {
+	s, err := Beside(dir, src, keep)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range []string{s.mirror.dir, s.work(""), s.path("")} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	return s, s.sweep()
+}
+
+// Beside is Open for who only reads, maybe while another process has the store
+// open: nothing is made and nothing removed.
+func Beside(dir string, src Source, keep int) (*Store, error) {
 	src, err := src.check()
 	if err != nil {
 		return nil, err
@@ -52,13 +67,7 @@ func Open(dir string, src Source, keep int) (*Store, error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, err
 	}
-	s := &Store{dir: dir, src: src, keep: cmp.Or(keep, 10), mirror: mirror{filepath.Join(dir, "repo.git")}}
-	for _, d := range []string{s.mirror.dir, s.work(""), s.path("")} {
-		if err := os.MkdirAll(d, 0o755); err != nil {
-			return nil, err
-		}
-	}
-	return s, s.sweep()
+	return &Store{dir: dir, src: src, keep: cmp.Or(keep, 10), mirror: mirror{filepath.Join(dir, "repo.git")}}, nil
 }
 
 // sweep removes what a crash left half made or half removed, and git's locks of
