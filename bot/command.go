@@ -75,7 +75,7 @@ func Commands(rules train.Rules) []Command {
 		{Name: "unhold", Args: "[STACK]", Who: "anyone", parse: parseStack(func(s string) train.Event { return train.Lift{Stack: s} }),
 			Does: "lifts holds"},
 		{Name: "kick", Args: "N", Who: "anyone, announced", parse: parseKick,
-			Does: "takes all seats from N"},
+			Does: "takes all seats from N, but not the wheel of a train under way from a driver who is there"},
 		{Name: "hotfix", Args: `[STACK] "why"`, Who: "anyone, announced", rollout: true, parse: parseHotfix,
 			Does: "has you go next, at any hour: behind the train that has left"},
 		{Name: "message", Args: `"msg" | -`, Who: "anyone", parse: parseNote,
