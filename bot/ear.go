@@ -52,8 +52,8 @@ type deaf string
 
 // voice is what one person has said of late.
 type voice struct {
-	chat, asks, stops allowance
-	told              bool // that they say too much
+	chat, asks, more, stops allowance
+	told                    bool // that they say too much
 }
 
 // allowance is what has been used of a limit, and of which time that is true.
@@ -70,8 +70,9 @@ type limit struct {
 
 var (
 	chatLimit   = limit{10, 500 * time.Millisecond} // of a person: lines
-	asksLimit   = limit{5, 4 * time.Second}         // of a person: commands ...
-	commonLimit = limit{100, 20 * time.Millisecond} // ... and beyond that of all together
+	asksLimit   = limit{5, 4 * time.Second}         // of a person: commands, ...
+	moreLimit   = limit{25, 500 * time.Millisecond} // ... beyond that, where others leave room, ...
+	commonLimit = limit{100, 20 * time.Millisecond} // ... in what all together may say more
 	stopsLimit  = limit{5, time.Second}             // of a person: commands that stop something
 )
 
@@ -209,7 +210,8 @@ func (r *ear) allowed(v *voice, s talk, now time.Time) bool {
 	if v.asks.left(asksLimit, now) == asksLimit.most {
 		v.told = false
 	}
-	return s.worth == stops && v.stops.take(stopsLimit, n, now) || v.asks.take(asksLimit, n, now) || r.common.take(commonLimit, n, now)
+	return s.worth == stops && v.stops.take(stopsLimit, n, now) || v.asks.take(asksLimit, n, now) ||
+		v.more.take(moreLimit, n, now) && r.common.take(commonLimit, n, now)
 }
 
 // left is what may be said at now.
@@ -237,7 +239,7 @@ func (r *ear) voice(by string, now time.Time) *voice {
 	}
 	if len(r.voices) >= r.most {
 		for by, v := range r.voices {
-			if v.asks.left(asksLimit, now) == asksLimit.most && v.stops.left(stopsLimit, now) == stopsLimit.most && v.chat.left(chatLimit, now) == chatLimit.most {
+			if v.asks.left(asksLimit, now) == asksLimit.most && v.more.left(moreLimit, now) == moreLimit.most && v.stops.left(stopsLimit, now) == stopsLimit.most && v.chat.left(chatLimit, now) == chatLimit.most {
 				delete(r.voices, by)
 			}
 		}

@@ -53,11 +53,12 @@ func hears(t *testing.T, what string, got []string, want ...string) {
 func TestEarAllowances(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newEar(".", "pushbot")
-		for i := range 105 {
+		const each = 30 // of a person who has been silent, where others leave room
+		for i := range each {
 			r.put(says("mallory", fmt.Sprint(".queue ", i)))
 		}
-		if got := r.drain(); len(got) != 105 {
-			t.Errorf("of 105 commands by one person %d were heard: nobody else speaks", len(got))
+		if got := r.drain(); len(got) != each {
+			t.Errorf("of %d commands by one person %d were heard: nobody else speaks", each, len(got))
 		}
 		for range 100 {
 			r.put(says("mallory", ".queue"))
@@ -72,6 +73,12 @@ func TestEarAllowances(t *testing.T) {
 		if n := r.lost(); n != 100+95+90 {
 			t.Errorf("%d lines were left out, want %d", n, 100+95+90)
 		}
+		for i := range 3 * each {
+			r.put(says(fmt.Sprint("friend", i%3), ".queue"))
+		}
+		if got := r.drain(); len(got) != 3*each {
+			t.Errorf("of %d commands by three %d were heard", 3*each, len(got))
+		}
 		r.put(says("alice", ".join"))
 		r.put(says("alice", ".join; .good; .good; .good"))
 		r.put(says("alice", ".join"))
@@ -85,7 +92,7 @@ func TestEarAllowances(t *testing.T) {
 		for range 205 {
 			r.put(says("mallory", ".queue"))
 		}
-		if got := r.drain(); len(got) != 106 || got[105] != "deaf to mallory" {
+		if got := r.drain(); len(got) != each+1 || got[each] != "deaf to mallory" {
 			t.Errorf("after a pause %d were heard, the last is %q", len(got), got[len(got)-1])
 		}
 	})
@@ -172,8 +179,8 @@ func TestEarVoices(t *testing.T) {
 			}
 			return len(slices.DeleteFunc(r.drain(), func(s string) bool { return strings.HasPrefix(s, "deaf") }))
 		}
-		for range int(commonLimit.most) + 5 {
-			r.put(says("x", ".queue"))
+		for i := range 180 { // nothing is left of what all together may say
+			r.put(says(fmt.Sprint("x", i%6), ".queue"))
 		}
 		r.drain()
 		for _, c := range []struct {
