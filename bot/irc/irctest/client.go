@@ -122,7 +122,7 @@ func (c *Client) read() {
 		}
 		c.mu.Unlock()
 		if ping {
-			_, _ = io.WriteString(c.conn, "PONG "+token+"\r\n") // a broken link shows in the next read
+			_ = c.write("PONG " + token) // a broken link shows in the next read
 		}
 		select {
 		case c.news <- struct{}{}:
