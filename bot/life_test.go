@@ -344,18 +344,19 @@ func (l *life) look() found {
 // wrong says what is not as it should be; "" = nothing.
 func (l *life) wrong(before resources) string {
 	l.t.Helper()
-	f := l.look()
+	is := l.look()
 	switch {
-	case !f.online:
+	case !is.online:
 		return "the bot is not in the channel"
-	case f.queue != topicOf(l.queue):
-		return fmt.Sprintf("the bot's queue is %q, not %q", f.queue, topicOf(l.queue))
+	case is.queue != topicOf(l.queue):
+		return fmt.Sprintf("the bot's queue is %q, not %q", is.queue, topicOf(l.queue))
 	}
-	l.watch.Send("NAMES #push")
+	l.watch.Send("WHO #push") // it tells the bot from a thief who has its nick
 	there := false
-	l.watch.ExpectFunc(irctest.Patience, "the names", func(line string) bool {
-		there = there || strings.Contains(line, " 353 ") && slices.ContainsFunc(strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" :@+", r) }), func(s string) bool { return s == f.nick })
-		return strings.Contains(line, " 366 ")
+	l.watch.ExpectFunc(irctest.Patience, "who is there", func(line string) bool {
+		f := strings.Fields(line)
+		there = there || len(f) > 7 && f[1] == "352" && f[4] == "pushbot" && f[7] == is.nick
+		return strings.Contains(line, " 315 ")
 	})
 	if !there {
 		return "the server does not have the bot in the channel"
