@@ -55,24 +55,32 @@ func (b *Bot) handCode(e train.Coded) {
 // codeIn returns the number of the code that words have, 0 for none, and the others.
 func (b *Bot) codeIn(words []word) (int, []word) {
 	for i, w := range words {
-		if len(w.text) != codeLen || b.codeKey == nil {
-			continue
-		}
-		for _, t := range b.train.Queue.Trains {
-			for _, r := range t.Riders {
-				if r.Code.N != 0 && strings.EqualFold(w.text, b.codeText(r.Code)) {
-					return r.Code.N, slices.Delete(slices.Clone(words), i, i+1)
-				}
-			}
+		if n := b.codeOf(w.text); n != 0 {
+			return n, slices.Delete(slices.Clone(words), i, i+1)
 		}
 	}
 	return 0, words
 }
 
+// codeOf returns the number of the code that said is; 0 = it is none.
+func (b *Bot) codeOf(said string) int {
+	if len(said) != codeLen || b.codeKey == nil {
+		return 0
+	}
+	for _, t := range b.train.Queue.Trains {
+		for _, r := range t.Riders {
+			if r.Code.N != 0 && strings.EqualFold(said, b.codeText(r.Code)) {
+				return r.Code.N
+			}
+		}
+	}
+	return 0
+}
+
 // voidCodes voids what all have read and nobody has used, whatever stands beside it.
 func (b *Bot) voidCodes(who train.Who, text string) {
 	for said := range strings.FieldsFuncSeq(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
-		if n, _ := b.codeIn([]word{{text: said}}); n != 0 {
+		if n := b.codeOf(said); n != 0 {
 			b.must(who, train.Voided{N: n})
 		}
 	}

@@ -207,7 +207,7 @@ func (r *ear) allowed(v *voice, s talk, now time.Time) bool {
 	if s.worth == chat {
 		return v.chat.take(chatLimit, 1, now)
 	}
-	if v.asks.left(asksLimit, now) == asksLimit.most {
+	if v.asks.rested(asksLimit, now) {
 		v.told = false
 	}
 	return s.worth == stops && v.stops.take(stopsLimit, n, now) || v.asks.take(asksLimit, n, now) ||
@@ -220,6 +220,9 @@ func (a *allowance) left(l limit, now time.Time) float64 {
 	a.at = now
 	return l.most - a.used
 }
+
+// rested reports whether nothing of the limit is used at now.
+func (a *allowance) rested(l limit, now time.Time) bool { return a.left(l, now) == l.most }
 
 // take uses n, if there is as much.
 func (a *allowance) take(l limit, n float64, now time.Time) bool {
@@ -239,7 +242,7 @@ func (r *ear) voice(by string, now time.Time) *voice {
 	}
 	if len(r.voices) >= r.most {
 		for by, v := range r.voices {
-			if v.asks.left(asksLimit, now) == asksLimit.most && v.more.left(moreLimit, now) == moreLimit.most && v.stops.left(stopsLimit, now) == stopsLimit.most && v.chat.left(chatLimit, now) == chatLimit.most {
+			if v.chat.rested(chatLimit, now) && v.asks.rested(asksLimit, now) && v.more.rested(moreLimit, now) && v.stops.rested(stopsLimit, now) {
 				delete(r.voices, by)
 			}
 		}

@@ -43,8 +43,8 @@ func answerQueue(b *Bot, _ train.Who, _ []word) []string {
 	twin := b.twins()
 	for _, t := range q.Trains {
 		for _, r := range t.Riders {
-			if twin := twin(r.Nick); twin != "" {
-				out = append(out, notTwin(r.Nick, twin))
+			if told := twin(r.Nick); told != "" {
+				out = append(out, told)
 			}
 		}
 	}

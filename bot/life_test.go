@@ -178,8 +178,15 @@ func newLife(t *testing.T) *life {
 // start runs the bot, until stop.
 func (l *life) start() {
 	l.t.Helper()
-	l.bot, l.stop = boot(l.t, l.net.Addr(0), Config{Rules: train.Rules{Stacks: []train.Stack{{Name: "web", Stages: []train.Stage{{Name: "prod"}}}}},
-		Nick: "pushbot", Channel: "#push", Dir: l.dir}, newScripted(), func() time.Time { return time.Now().Add(time.Duration(l.step.Load())) })
+	l.bot, l.stop = ahead(l.t, l.net.Addr(0), l.dir, &l.step)
+}
+
+// ahead runs a bot in #push whose clock is a step ahead, in ns: see boot.
+func ahead(t *testing.T, addr, dir string, step *atomic.Int64) (b *Bot, stop func()) {
+	t.Helper()
+	rules := train.Rules{Stacks: []train.Stack{{Name: "web", Stages: []train.Stage{{Name: "prod"}}}}}
+	return boot(t, addr, Config{Rules: rules, Nick: "pushbot", Channel: "#push", Dir: dir}, newScripted(),
+		func() time.Time { return time.Now().Add(time.Duration(step.Load())) })
 }
 
 // name is one that nobody has had.
@@ -243,8 +250,7 @@ func (l *life) command(c *irctest.Client, word string) {
 // meet waits until the bot has read all that has been said so far.
 func (l *life) meet() {
 	l.t.Helper()
-	l.watch.Say("#push", ".version")
-	l.watch.Expect(` NOTICE \S+ :pushtrain test; I know people by `)
+	met(l.watch, "#push")
 }
 
 // byHand has somebody put themselves in front.

@@ -61,7 +61,7 @@ func (b *Bot) tell(by train.Who, e train.Effect) {
 	case train.Wheel:
 		text := fmt.Sprintf("%s: you drive now", b.ping(e.Driver))
 		if twin := b.twin(e.Driver); twin != "" {
-			text += "; " + notTwin(e.Driver, twin)
+			text += "; " + twin
 		}
 		if e.Because != "" {
 			text += " (" + strings.ReplaceAll(e.Because, e.Was, quietly(e.Was)) + ")"
@@ -289,12 +289,12 @@ func (b *Bot) ping(nick string) string {
 // distinctly is nick, quietly, and whom they look like and are not.
 func (b *Bot) distinctly(nick string) string {
 	if twin := b.twin(nick); twin != "" {
-		return quietly(nick) + " (" + notTwin(nick, twin) + ")"
+		return quietly(nick) + " (" + twin + ")"
 	}
 	return quietly(nick)
 }
 
-// twin is a rider, or somebody in the channel, whose nick looks like another one; "" = nobody's does.
+// twin says how a nick is told from that of a rider, or of somebody in the channel, which looks like it; "" = none does.
 func (b *Bot) twin(nick string) string { return b.twins()(nick) }
 
 // twins is twin, for many nicks.
@@ -311,16 +311,11 @@ func (b *Bot) twins() func(nick string) string {
 	return func(nick string) string {
 		for _, other := range alike[train.Shape(nick)] {
 			if !b.same(nick, other) {
-				return other
+				return fmt.Sprintf("%s is not %s", spelled(nick), spelled(other))
 			}
 		}
 		return ""
 	}
-}
-
-// notTwin says how two nicks are told apart.
-func notTwin(nick, twin string) string {
-	return fmt.Sprintf("%s is not %s", spelled(nick), spelled(twin))
 }
 
 // spelled is a nick in which no letter looks like another: what is not ASCII by its number.

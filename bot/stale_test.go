@@ -17,9 +17,8 @@ func TestStaleTopic(t *testing.T) {
 	net := irctest.Inspircd(t, irctest.NetworkOptions{})
 	far := irctest.Dial(t, net.Addr(1), "far")
 	far.Join("#push")
-	var hours atomic.Int64
-	b, _ := boot(t, net.Addr(0), Config{Rules: train.Rules{Stacks: []train.Stack{{Name: "web", Stages: []train.Stage{{Name: "prod"}}}}}, Nick: "pushbot", Channel: "#push", Dir: t.TempDir()},
-		newScripted(), func() time.Time { return time.Now().Add(time.Duration(hours.Load()) * time.Hour) })
+	var step atomic.Int64
+	b, _ := ahead(t, net.Addr(0), t.TempDir(), &step)
 	far.Expect(`^:pushbot!\S+ JOIN `)
 	far.Expect(` TOPIC #push :clear$`)
 
@@ -28,7 +27,7 @@ func TestStaleTopic(t *testing.T) {
 	rider.Join("#push")
 	rider.Say("#push", ".join")
 	rider.Expect(` TOPIC #push :rider$`)
-	hours.Add(1) // nobody has the topic of before in front of them
+	step.Add(int64(time.Hour)) // nobody has the topic of before in front of them
 	rider.Send("PART #push")
 	rider.Sync()
 	net.Kick("#push", "pushbot") // the channel is no more, until the bot makes it anew
@@ -42,8 +41,7 @@ func TestStaleTopic(t *testing.T) {
 
 	net.Link()
 	far.Expect(`^:pushbot!\S+ JOIN `)
-	far.Say("#push", ".version")
-	far.Expect(` NOTICE \S+ :pushtrain test; I know people by `)
+	met(far, "#push")
 	queue, err := call(t.Context(), b, func(answer chan<- string) { answer <- train.Format(b.train.Queue) })
 	if err != nil || queue != "rider" {
 		t.Fatalf("the queue is %q, %v", queue, err)

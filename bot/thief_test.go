@@ -212,8 +212,13 @@ func (h *heist) meetAfter(c *irctest.Client) {
 // meet waits until the bot has read all that the watch has seen so far.
 func (h *heist) meet() {
 	h.t.Helper()
-	h.watch.Say(h.channel, ".version")
-	h.watch.Expect(` NOTICE \S+ :pushtrain test; I know people by `)
+	met(h.watch, h.channel)
+}
+
+// met waits until the bot has read all that c has seen so far in the channel.
+func met(c *irctest.Client, channel string) {
+	c.Say(channel, ".version")
+	c.Expect(` NOTICE \S+ :pushtrain test; I know people by `)
 }
 
 // judge: the queue is the driver and the rider, as they came, and a rollout runs only in the end, by whoever may.

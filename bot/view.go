@@ -291,11 +291,7 @@ func (b *Bot) viewTrain(i int, twin func(nick string) string) ViewTrain {
 			stack = b.train.Rules.Default()
 		}
 		mark := map[train.Mark]string{train.Good: "good", train.Uhoh: "uhoh"}[r.Mark]
-		seat := ViewRider{Nick: r.Nick, Mark: mark, Stack: stack, AskMe: r.AskMe, Hold: r.Hold, Gone: r.Gone, Joined: r.Joined, Words: slices.Clone(r.Words)}
-		if other := twin(r.Nick); other != "" {
-			seat.Twin = notTwin(r.Nick, other)
-		}
-		v.Riders = append(v.Riders, seat)
+		v.Riders = append(v.Riders, ViewRider{Nick: r.Nick, Mark: mark, Stack: stack, AskMe: r.AskMe, Hold: r.Hold, Gone: r.Gone, Joined: r.Joined, Words: slices.Clone(r.Words), Twin: twin(r.Nick)})
 		if t.Stage != "" && mark == "" && j > 0 {
 			v.Waiting = append(v.Waiting, r.Nick)
 		}

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -312,10 +313,12 @@ func (t *turn) rollback(e Rollback) error {
 	switch {
 	case l == nil && !running:
 		return refuse("nothing live", "nothing was shipped to %s%s yet: there is nothing to take back", stack, strings.TrimSuffix("/"+stage, "/"))
-	case l == nil && !t.mayRollback(stack, l) && !t.mayStop(*run):
-		return refuse("not aboard", "%s/%s is rolled out by %s: the riders of that train, the riders of the lane's head (%s), and ops can roll it back", stack, stage, run.By, t.headNames(stack))
 	case !t.mayRollback(stack, l) && !(running && t.mayStop(*run)):
-		return refuse("not aboard", "%s serves what %s shipped: those riders, the riders of the lane's head (%s), and ops can roll it back", stack, shippers(l), t.headNames(stack))
+		whose := fmt.Sprintf("%s serves what %s shipped: those riders", stack, shippers(l))
+		if l == nil {
+			whose = fmt.Sprintf("%s/%s is rolled out by %s: the riders of that train", stack, stage, run.By)
+		}
+		return refuse("not aboard", "%s, the riders of the lane's head (%s), and ops can roll it back", whose, t.headNames(stack))
 	case run != nil && run.Back && run.Stuck:
 		run.Stuck = false // to try again is all that can be meant
 		t.emit(GoOn{Stack: stack, By: t.by.Nick})
