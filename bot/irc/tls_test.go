@@ -443,6 +443,28 @@ func TestHasty(t *testing.T) {
 	}
 }
 
+// TestGate: in plain text nothing but the question what the server offers goes out before
+// the session has read the answer, however soon girc has.
+func TestGate(t *testing.T) {
+	server := &mouth{}
+	s := newSession(New(Config{Server: "127.0.0.1:1", Nick: "bot", Channel: "#push"}), server)
+	const asks, rest = "CAP LS 302\r\n", "NICK bot\r\nUSER bot * * :bot\r\nCAP REQ :away-notify\r\n"
+	for line := range strings.Lines(asks + rest) {
+		if _, err := s.wire.Write([]byte(line)); err != nil {
+			t.Error(err)
+		}
+	}
+	if said := server.heard.String(); said != asks {
+		t.Errorf("before the answer it says %q", said)
+	}
+	if err := s.handle(*girc.ParseEvent(":s CAP * LS :away-notify")); err != nil {
+		t.Error(err)
+	}
+	if said := server.heard.String(); said != asks+rest {
+		t.Errorf("after the answer it has said %q", said)
+	}
+}
+
 // TestLoggedOut: a bot that was logged out is nobody, and comes again.
 func TestLoggedOut(t *testing.T) {
 	server := listen(t, accounts)

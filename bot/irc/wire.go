@@ -53,8 +53,8 @@ func dial(ctx context.Context, addr string, config *tls.Config) (net.Conn, error
 // channel more than the bot itself, and its WHO for every JOIN and its answers to
 // CTCP would let anybody spend the bot's allowance of lines.
 //
-// What girc writes to register the link waits behind a gate in plain text, until the
-// server has said whether it wants TLS.
+// What girc writes to register the link waits behind a gate in plain text, all but the
+// question what the server offers, until the session has seen that it does not want TLS.
 type wire struct {
 	net.Conn
 	heard func(girc.Event)
@@ -124,13 +124,13 @@ func (w *wire) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch string(command) {
-	case "PASS", "NICK", "USER", "AUTHENTICATE":
-		if w.gate {
+	case "PASS", "NICK", "USER", "AUTHENTICATE", "CAP":
+		if w.gate && !bytes.HasPrefix(p, []byte("CAP LS")) {
 			w.behind = append(w.behind, bytes.Clone(p))
 			return len(p), nil
 		}
 		return w.write(p)
-	case "CAP", "PONG":
+	case "PONG":
 		return w.write(p)
 	}
 	return len(p), nil
