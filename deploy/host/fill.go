@@ -2,16 +2,13 @@ package host
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path"
 	"slices"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -67,7 +64,7 @@ func (s *session) begin(side deploy.Side, was, seal deploy.Seal) (*filling, erro
 // fill makes the side into the release as far as the host can by itself, and
 // answers whose contents must be sent. body is the release's packed manifest and
 // the mtime of each of its files, 8 bytes of nanoseconds.
-func (s *session) fill(ctx context.Context, req Request, body io.Reader, resp *Response) error {
+func (s *session) fill(ctx context.Context, req Request, body *blob, resp *Response) error {
 	f, err := s.filled(req)
 	if err != nil {
 		return err
@@ -109,7 +106,7 @@ func (s *session) fill(ctx context.Context, req Request, body io.Reader, resp *R
 	if err != nil {
 		return err
 	}
-	if err := s.copy(ctx, f, w, missing); err != nil {
+	if err := s.copy(f, w, missing, busy); err != nil {
 		return err
 	}
 	if len(f.want) == 0 {
@@ -122,8 +119,8 @@ func (s *session) fill(ctx context.Context, req Request, body io.Reader, resp *R
 	return nil
 }
 
-// files writes the contents that Fill has asked for: they are blob, one behind the other.
-func (s *session) files(ctx context.Context, req Request, blob io.Reader) error {
+// files writes the contents that Fill has asked for: they are body, one behind the other.
+func (s *session) files(ctx context.Context, req Request, body *blob) error {
 	f, err := s.filled(req)
 	if err != nil {
 		return err
@@ -140,11 +137,11 @@ func (s *session) files(ctx context.Context, req Request, blob io.Reader) error 
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := f.put(w, i, blob); err != nil {
+		if err := f.put(w, i, body.take); err != nil {
 			return err
 		}
 	}
-	if n, _ := blob.Read(make([]byte, 1)); n > 0 {
+	if body.left > 0 {
 		return refuse(Bad, "more bytes than the files have")
 	}
 	f.want = nil
@@ -182,6 +179,9 @@ func (f *filling) change(w *placer, busy func() error) (missing []int, err error
 		}
 	}
 	for _, e := range was { // what is in a folder comes behind it
+		if err := busy(); err != nil {
+			return nil, err
+		}
 		if e.Type != deploy.Dir || writable(e) {
 			continue
 		}
@@ -261,14 +261,14 @@ func (f *filling) retouch(w *placer, i, o int) error {
 		return nil
 	}
 	if info, err = dir.Lstat(name); err == nil {
-		f.stamps[i] = release.StampOf(info, e.Sum)
+		f.stamps[i] = release.StampOf(info.Sys().(*syscall.Stat_t), e.Sum)
 	}
 	return err
 }
 
 // copy writes the missing files that the other side holds, wherever it does; the
 // others are left in want.
-func (s *session) copy(ctx context.Context, f *filling, w *placer, missing []int) error {
+func (s *session) copy(f *filling, w *placer, missing []int, busy func() error) error {
 	from := map[string]string{} // by sum
 	other, err := s.root.OpenRoot(string(f.side.Other()))
 	if err == nil {
@@ -281,6 +281,9 @@ func (s *session) copy(ctx context.Context, f *filling, w *placer, missing []int
 		}
 	}
 	for _, i := range missing {
+		if err := busy(); err != nil {
+			return err
+		}
 		p, there := from[f.tree.Entries[i].Sum]
 		if !there {
 			f.want = append(f.want, i)
@@ -291,7 +294,7 @@ func (s *session) copy(ctx context.Context, f *filling, w *placer, missing []int
 			f.want = append(f.want, i) // a hand was there
 			continue
 		}
-		err = f.put(w, i, slowReader{src, func() error { return s.busy(ctx) }})
+		err = f.put(w, i, w.read(src, busy))
 		src.Close()
 		var odd *refusal
 		if errors.As(err, &odd) {
@@ -303,38 +306,9 @@ func (s *session) copy(ctx context.Context, f *filling, w *placer, missing []int
 	return nil
 }
 
-// put writes the file of an entry with the bytes that src begins with. When they
-// are not its contents, no file is left, and it is a *refusal.
-func (f *filling) put(w *placer, i int, src io.Reader) error {
-	e := f.tree.Entries[i]
-	dir, name, err := w.at(e.Path)
-	if err != nil {
-		return err
-	}
-	file, err := dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	h := sha256.New()
-	n, err := io.CopyBuffer(io.MultiWriter(file, h), io.LimitReader(src, e.Size), w.buf)
-	switch {
-	case err != nil:
-	case n < e.Size || hex.EncodeToString(h.Sum(nil)) != e.Sum:
-		err = refuse(Differs, "%s: what came is not its contents", oneLine(e.Path))
-	default:
-		err = file.Chmod(os.FileMode(e.Perm))
-	}
-	if err == nil {
-		err = dir.Chtimes(name, f.times[i], f.times[i])
-	}
-	if err != nil {
-		return errors.Join(err, dir.Remove(name))
-	}
-	info, err := file.Stat()
-	if err == nil {
-		f.stamps[i] = release.StampOf(info, e.Sum)
-	}
+// put makes the file of an entry, see [placer.put].
+func (f *filling) put(w *placer, i int, src source) (err error) {
+	f.stamps[i], err = w.put(f.tree.Entries[i], f.times[i], src)
 	return err
 }
 
@@ -350,64 +324,4 @@ func (f *filling) finish(w *placer, busy func() error) error {
 	}
 	f.whole = true
 	return nil
-}
-
-// slowReader says before each Read that the work goes on.
-type slowReader struct {
-	io.Reader
-	busy func() error
-}
-
-func (r slowReader) Read(p []byte) (int, error) {
-	if err := r.busy(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(p)
-}
-
-// placer writes into a side.
-type placer struct {
-	dir  *os.Root // the side
-	last *os.Root // the folder written to last; nil = none
-	name string   // its path
-	buf  []byte
-}
-
-// placer returns the placer of a side, which it makes if there is none.
-func (s *session) placer(side deploy.Side) (*placer, error) {
-	if err := s.root.Mkdir(string(side), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, err
-	}
-	dir, err := s.root.OpenRoot(string(side))
-	if err != nil {
-		return nil, err
-	}
-	return &placer{dir: dir, buf: make([]byte, 128<<10)}, nil
-}
-
-// at returns the folder of p, and p's name in it. The folder is good until the next call.
-func (w *placer) at(p string) (*os.Root, string, error) {
-	dir, name := path.Split(p)
-	if dir == "" {
-		return w.dir, name, nil
-	}
-	if w.last != nil && w.name == dir {
-		return w.last, name, nil
-	}
-	last, err := w.dir.OpenRoot(path.Clean(dir))
-	if err != nil {
-		return nil, "", err
-	}
-	if w.last != nil {
-		w.last.Close()
-	}
-	w.last, w.name = last, dir
-	return last, name, nil
-}
-
-func (w *placer) close() {
-	if w.last != nil {
-		w.last.Close()
-	}
-	w.dir.Close()
 }

@@ -76,15 +76,40 @@ func (l *listener) next(limit int, soon bool) ([]byte, error) {
 	return line, err
 }
 
-// Read reads what follows the last line. The bytes must come soon.
-func (l *listener) Read(p []byte) (int, error) {
+// take returns the next bytes of what follows the last line, one at least and most at most. They must come
+// soon, and are good until the next call.
+func (l *listener) take(most int64) ([]byte, error) {
 	if l.lost != nil {
-		return 0, l.lost
+		return nil, l.lost
 	}
 	l.soon = true
-	n, err := l.r.Read(p)
-	l.lost = err
-	return n, err
+	if _, l.lost = l.r.Peek(1); l.lost != nil {
+		return nil, l.lost
+	}
+	p, _ := l.r.Peek(int(min(most, int64(l.r.Buffered()))))
+	_, l.lost = l.r.Discard(len(p))
+	return p, l.lost
+}
+
+// blob is the Blob of a request.
+type blob struct {
+	l    *listener
+	left int64 // bytes, to be taken
+}
+
+// take is a source: the Blob.
+func (b *blob) take(most int64) ([]byte, error) {
+	if b.left == 0 {
+		return nil, io.EOF
+	}
+	p, err := b.l.take(min(most, b.left))
+	b.left -= int64(len(p))
+	return p, err
+}
+
+func (b *blob) Read(p []byte) (int, error) {
+	part, err := b.take(int64(len(p)))
+	return copy(p, part), err
 }
 
 // readLine returns the next line, of limit bytes at most, without its end. What stands behind the last

@@ -138,7 +138,7 @@ func refused(resp Response, err error) Response {
 }
 
 // answer carries out the request in line. It leaves in behind the request's Blob.
-func (s *session) answer(ctx context.Context, line []byte, in io.Reader) Response {
+func (s *session) answer(ctx context.Context, line []byte, in *listener) Response {
 	var req Request
 	if err := json.Unmarshal(line, &req); err != nil {
 		return refused(Response{}, refuse(Bad, "not a request: %v", err))
@@ -147,7 +147,7 @@ func (s *session) answer(ctx context.Context, line []byte, in io.Reader) Respons
 	if req.Blob < 0 {
 		return refused(resp, refuse(Bad, "a Blob of %d bytes", req.Blob))
 	}
-	body := io.LimitReader(in, req.Blob)
+	body := &blob{in, req.Blob}
 	defer io.Copy(io.Discard, body) // where it was refused; that in has ended, the next read tells
 	s.n, s.said = req.N, time.Now()
 	if len(line) > maxSmall && req.Do != Seal && req.Do != Audit {
@@ -167,7 +167,7 @@ func (s *session) answer(ctx context.Context, line []byte, in io.Reader) Respons
 }
 
 // do carries out req.
-func (s *session) do(ctx context.Context, req Request, body io.Reader, resp *Response) error {
+func (s *session) do(ctx context.Context, req Request, body *blob, resp *Response) error {
 	if req.Do == Hello || req.Do == Lock || req.Do == Checkup {
 		if err := s.guard(); err != nil {
 			return err

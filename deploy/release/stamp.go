@@ -24,21 +24,16 @@ type Stamp struct {
 	Sum   string // SHA-256, 64 hex digits
 }
 
-// StampOf returns the stamp of the file that was hashed to sum and that info is of.
-func StampOf(info fs.FileInfo, sum string) Stamp {
-	s := stampOf(info)
-	s.Sum = sum
-	return s
+// StampOf returns the stamp of the file that was hashed to sum and that st is of.
+func StampOf(st *syscall.Stat_t, sum string) Stamp {
+	return Stamp{Inode: st.Ino, Size: st.Size, Mtime: st.Mtim.Nano(), Ctime: st.Ctim.Nano(), Sum: sum}
 }
 
 // Holds reports whether the file that info is of is still the one hashed.
 func (s Stamp) Holds(info fs.FileInfo) bool { return s.holds(stampOf(info)) }
 
 // stampOf returns the stamp of the file as it is now, without Sum.
-func stampOf(info fs.FileInfo) Stamp {
-	st := info.Sys().(*syscall.Stat_t)
-	return Stamp{Inode: st.Ino, Size: st.Size, Mtime: st.Mtim.Nano(), Ctime: st.Ctim.Nano()}
-}
+func stampOf(info fs.FileInfo) Stamp { return StampOf(info.Sys().(*syscall.Stat_t), "") }
 
 // holds reports whether the file, whose stamp is now, is still the one hashed.
 func (s Stamp) holds(now Stamp) bool {
