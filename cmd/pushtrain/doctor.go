@@ -200,7 +200,11 @@ func (o *options) checkBot(ctx context.Context, cfg Config, audit bool) (found [
 	if s, err = readStatus(last.Data); err != nil {
 		return []finding{{fail, "bot", fmt.Sprintf("its answer can't be read: %v", err), "restart it: it is of another version than this program"}}, s, alone
 	}
-	found = append(found, finding{fine, "journal", strings.Join(said[:min(len(said), len(cfg.Stacks))], "; "), ""})
+	said = slices.DeleteFunc(said, func(line string) bool {
+		stack, _, _ := strings.Cut(line, ": ")
+		return !slices.ContainsFunc(cfg.Stacks, func(s StackConfig) bool { return s.Name == stack })
+	})
+	found = append(found, finding{fine, "journal", strings.Join(said, "; "), ""})
 	for _, line := range s.Odd {
 		found = append(found, finding{warn, "hosts", line, ""})
 	}

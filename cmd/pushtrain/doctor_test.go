@@ -103,6 +103,21 @@ func TestDoctor(t *testing.T) {
 	has(finding{Grade: fine, What: "irc", Text: "the bot that runs is in #push"})
 	has(finding{Grade: fail, What: "web/prod host-2", Text: "unreachable"})
 	has(finding{Grade: fine, What: "web/prod host-1", Text: "/srv/web: yin is live with "})
+
+	// A stack that the bot has not read of yet.
+	write(t, file, configText(server.Addr(), "#push", filepath.Join(dir, "state"), h.Config,
+		stackText{name: "web", repo: r.dir, root: "/srv/web", princess: fmt.Sprintf("{name: p1, local: true, root: %q}", local), prod: "host-1"},
+		stackText{name: "api", repo: r.dir, root: "/srv/api", princess: "unused", prod: "host-1"}), 0o644)
+	_, said = doctor("--json")
+	if err := json.Unmarshal([]byte(said), &found); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	for _, f := range found {
+		if f.What == "journal" && (!strings.HasPrefix(f.Text, "web: ") || strings.Contains(f.Text, "irc")) {
+			t.Errorf("the journal's line: %q", f.Text)
+		}
+	}
+	has(finding{Grade: fine, What: "journal", Text: "prod serves"})
 }
 
 // TestJudge: each thing that a host or a channel can be found to be.

@@ -35,7 +35,7 @@ func (s *session) prepare(ctx context.Context, req Request, resp *Response) erro
 	if err := CheckRsync(s.rsyncVersion(ctx)); err != nil {
 		return refuse(NoRsync, "%s: %v", hostname(), err)
 	}
-	if resp.Free, err = s.room(ctx, req.Side, req.Need); err != nil {
+	if err := s.room(ctx, req.Side, req.Need); err != nil {
 		return err
 	}
 	if err := s.endWriters(st.Live); err != nil {
@@ -67,21 +67,18 @@ func (s *session) idle(side deploy.Side) (deploy.Standing, error) {
 	return st, err
 }
 
-// room returns what is free where the side is, or will be; it refuses when need
-// is more than that and what the side holds already.
-func (s *session) room(ctx context.Context, side deploy.Side, need Need) (Need, error) {
+// room refuses when need is more than what is free where the side is, or will be,
+// and what the side holds already.
+func (s *session) room(ctx context.Context, side deploy.Side, need Need) error {
 	free, err := s.free(side)
 	if err != nil || need.Bytes <= free.Bytes && need.Files <= free.Files {
-		return free, err
+		return err
 	}
 	held, err := s.held(ctx, side)
-	if err != nil {
-		return free, err
+	if err != nil || need.Bytes-held.Bytes <= free.Bytes && need.Files-held.Files <= free.Files {
+		return err
 	}
-	if need.Bytes-held.Bytes <= free.Bytes && need.Files-held.Files <= free.Files {
-		return free, nil
-	}
-	return free, refuse(Full, "%s on %s is too full: the release needs %d MiB in %d files, the side holds %d in %d, %d in %d are free",
+	return refuse(Full, "%s on %s is too full: the release needs %d MiB in %d files, the side holds %d in %d, %d in %d are free",
 		s.path, hostname(), mebibytes(need.Bytes), need.Files, mebibytes(held.Bytes), held.Files, mebibytes(free.Bytes), free.Files)
 }
 

@@ -80,7 +80,6 @@ type Response struct {
 	Fill     bool            `json:",omitempty"` // Prepare: what the side holds is known, so Fill can make it into another release
 	Want     []byte          `json:",omitempty"` // Fill: a bit for each entry of the manifest, the lowest first; set = send its contents
 	Diff     []string        `json:",omitempty"` // Seal, Audit: the first paths that differ, at most 10, each with what differs
-	Free     Need            `json:",omitzero"`  // Prepare: room that there is
 	At       Position        `json:",omitzero"`  // Tail: how far it has been read now
 	More     bool            `json:",omitempty"` // Tail: there is more to read at once
 	Lost     int64           `json:",omitempty"` // Tail: bytes that were passed over, so as not to fall behind
