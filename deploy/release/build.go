@@ -26,8 +26,11 @@ func (s *Store) Build(ctx context.Context, ref string, out Out) (deploy.Release,
 	if err := CheckRef(ref); err != nil {
 		return deploy.Release{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	over, err := s.await(ctx)
+	if err != nil {
+		return deploy.Release{}, err
+	}
+	defer over()
 	commit, err := s.resolve(ctx, ref, out)
 	if err != nil {
 		return deploy.Release{}, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,11 @@ const (
 	maxCommits = 200
 	maxFiles   = 1000 // of one commit
 )
+
+// listLimit is how long the source may take to say what is new: a rollout may wait for it.
+const listLimit = 30 * time.Second
+
+var errListLimit = fmt.Errorf("the repository has not answered within %s", listLimit)
 
 // Commits returns what is in the commit to and was not in from, newest first, at
 // most 200. to "" is what the branch holds now: it is fetched.
@@ -83,8 +89,13 @@ func (s *Store) Commits(ctx context.Context, from, to string) ([]Commit, error) 
 
 // newest fetches, and returns the commit that the branch holds.
 func (s *Store) newest(ctx context.Context) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	ctx, cancel := context.WithTimeoutCause(ctx, listLimit, errListLimit)
+	defer cancel()
+	over, err := s.await(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer over()
 	if err := s.mirror.open(ctx, nil); err != nil {
 		return "", err
 	}

@@ -1,9 +1,13 @@
 package release
 
 import (
+	"context"
+	"errors"
+	"net"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 )
 
 func TestCommits(t *testing.T) {
@@ -51,4 +55,52 @@ func TestCommits(t *testing.T) {
 	if _, err := s.Commits(t.Context(), strings.Repeat("0", 40), third); err == nil {
 		t.Error("no error for a commit that there is not")
 	}
+}
+
+// TestDeafServer: a git server that never answers is given up, and nobody else waits for it longer than they want.
+func TestDeafServer(t *testing.T) {
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	s, err := Open(t.TempDir(), Source{Repo: "git://" + server.Addr().String() + "/x", Branch: "main", Build: []string{"true"}}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, give := context.WithCancel(t.Context())
+	asked := make(chan error, 1)
+	go func() {
+		_, err := s.Commits(ctx, strings.Repeat("0", 40), "")
+		asked <- err
+	}()
+	conn, err := server.Accept() // git fetch is at it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	stop := errors.New("stop")
+	aborted, abort := context.WithCancelCause(t.Context())
+	abort(stop)
+	if _, err := s.Build(aborted, "", nil); !errors.Is(err, stop) {
+		t.Errorf("a build that waits = %v", err)
+	}
+	if err := s.Prune(aborted); !errors.Is(err, stop) {
+		t.Errorf("a prune that waits = %v", err)
+	}
+	give()
+	if err := <-asked; !errors.Is(err, context.Canceled) {
+		t.Errorf("Commits() = %v", err)
+	}
+}
+
+// TestListLimit: who lists what is new waits for no server longer than a rollout could bear.
+func TestListLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Store{turn: make(chan struct{}, 1)}
+		s.turn <- struct{}{} // another is at it
+		if _, err := s.newest(t.Context()); !errors.Is(err, errListLimit) {
+			t.Errorf("newest() = %v", err)
+		}
+	})
 }

@@ -37,8 +37,11 @@ func Exec(ctx context.Context, argv []string, dir string, env []string, out Out)
 
 // ensure makes the checkout of r if it is not there whole.
 func (s *Store) ensure(ctx context.Context, r deploy.Release, out Out) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	over, err := s.await(ctx)
+	if err != nil {
+		return err
+	}
+	defer over()
 	if _, err := os.Stat(s.work(r.ID) + built); err == nil {
 		return nil
 	}

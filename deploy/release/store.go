@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -27,7 +26,7 @@ type Store struct {
 	keep   int
 	mirror mirror
 
-	mu sync.Mutex // held while anything below dir is written
+	turn chan struct{} // has room for who writes below dir; see await
 }
 
 // record is release.json.
@@ -67,7 +66,18 @@ func Beside(dir string, src Source, keep int) (*Store, error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, err
 	}
-	return &Store{dir: dir, src: src, keep: cmp.Or(keep, 10), mirror: mirror{filepath.Join(dir, "repo.git")}}, nil
+	return &Store{dir: dir, src: src, keep: cmp.Or(keep, 10), mirror: mirror{filepath.Join(dir, "repo.git")}, turn: make(chan struct{}, 1)}, nil
+}
+
+// await waits until nobody writes below dir: whoever does may wait for a git server. The
+// caller ends its turn by over.
+func (s *Store) await(ctx context.Context) (over func(), err error) {
+	select {
+	case s.turn <- struct{}{}:
+		return func() { <-s.turn }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // sweep removes what a crash left half made or half removed, and git's locks of
