@@ -66,9 +66,9 @@ func Commands(rules train.Rules) []Command {
 			Does: "sets the marker by hand, for a stage that something else deploys"},
 		{Name: "done", Aliases: []string{"finito"}, Args: "[STACK]", Who: "driver", parse: parseStack(func(s string) train.Event { return train.Done{Stack: s} }),
 			Does: "ends your train; the next one is told \"You're up\""},
-		{Name: "abort", Args: "[STACK]", Who: "riders, ops", rollout: true, stops: true, parse: parseStack(func(s string) train.Event { return train.Abort{Stack: s} }),
+		{Name: "abort", Args: "[STACK]", Who: "riders, ops", rollout: true, stops: true, parse: parseAbort,
 			Does: "stops a rollout before its flip; after it, flips back"},
-		{Name: "rollback", Args: `[STACK [STAGE]] ["why"]`, Who: "riders, ops", rollout: true, stops: true, parse: parseRollback,
+		{Name: "rollback", Args: `[STACK] [STAGE] ["why"]`, Who: "riders, ops", rollout: true, stops: true, parse: parseRollback,
 			Does: "flips back everywhere and holds the stack"},
 		{Name: "hold", Args: `[STACK] ["why"]`, Who: "anyone", stops: true, parse: parseHold,
 			Does: "holds every lane, or one"},
@@ -299,7 +299,7 @@ func parseJoin(b *Bot, args []word) (train.Event, error) {
 		default:
 			s, ok := b.train.Rules.Find(strings.Trim(w.text, "()")) // as the topic has it, too
 			if !ok {
-				return nil, usage("%q is no stack (%s) and no word of .join", w.name(), stackNames(b.train.Rules))
+				return nil, usage("%q is no stack (%s) and no word of .join", w.name(), strings.Join(stackNames(b.train.Rules), ", "))
 			}
 			j.Stack = s.Name
 		}
@@ -342,16 +342,50 @@ func text(args []word) string {
 
 func parseRollback(b *Bot, args []word) (train.Event, error) {
 	r := train.Rollback{Stack: b.stackWord(args)}
+	of := b.train.Rules
+	var names []string
 	if r.Stack != "" {
 		args = args[1:]
-		s, _ := b.train.Rules.Find(r.Stack)
-		if len(args) > 0 && slices.ContainsFunc(s.Stages, func(g train.Stage) bool { return strings.EqualFold(g.Name, args[0].text) }) {
-			r.Stage = strings.ToLower(args[0].text)
-			args = args[1:]
+		s, _ := of.Find(r.Stack)
+		of.Stacks = []train.Stack{s}
+	} else {
+		names = stackNames(of)
+	}
+	for _, g := range stages(of) {
+		names = append(names, g.Name)
+		if len(args) > 0 && !args[0].quoted && strings.EqualFold(g.Name, args[0].text) {
+			r.Stage = g.Name
 		}
 	}
-	r.Why = text(args)
+	if r.Stage != "" {
+		args = args[1:]
+	} else if err := mistyped(args, names, `.rollback [STACK] [STAGE] ["why"]`); err != nil {
+		return nil, err
+	}
+	r.Why, r.Flipping = text(args), b.flipping()
 	return r, nil
+}
+
+func parseAbort(b *Bot, args []word) (train.Event, error) {
+	a := train.Abort{Stack: b.stackWord(args)}
+	if a.Stack != "" {
+		return a, nil
+	}
+	return a, mistyped(args, stackNames(b.train.Rules), ".abort [STACK]")
+}
+
+// mistyped refuses what stands behind a word that stops or undoes something when it is nearly
+// one of the names: left out, it would have the word mean something else.
+func mistyped(args []word, names []string, usage string) error {
+	if len(args) == 0 || args[0].quoted {
+		return nil
+	}
+	for _, n := range names {
+		if len(n) > 2 && oneOff(strings.ToLower(args[0].text), strings.ToLower(n)) {
+			return &usageError{fmt.Sprintf("%q: do you mean %s? %s", args[0].name(), n, usage)}
+		}
+	}
+	return nil
 }
 
 func parseHold(b *Bot, args []word) (train.Event, error) {
@@ -407,10 +441,9 @@ func parseQuiet(_ *Bot, args []word) (train.Event, error) {
 	return nil, &usageError{".quiet on, or .quiet off"}
 }
 
-func stackNames(r train.Rules) string {
-	var out []string
+func stackNames(r train.Rules) (names []string) {
 	for _, s := range r.Stacks {
-		out = append(out, s.Name)
+		names = append(names, s.Name)
 	}
-	return strings.Join(out, ", ")
+	return names
 }

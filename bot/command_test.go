@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,15 @@ var twoStacks = train.Rules{Stacks: []train.Stack{
 	{Name: "web", Stages: []train.Stage{{Name: "princess"}, {Name: "prod"}}},
 	{Name: "config", Aliases: []string{"c"}, Stages: []train.Stage{{Name: "qa", External: true}, {Name: "prod"}}},
 }}
+
+// TestStageAsWritten: a stage is called as the configuration has it, however it was said.
+func TestStageAsWritten(t *testing.T) {
+	b := &Bot{}
+	b.train.Rules = train.Rules{Stacks: []train.Stack{{Name: "web", Stages: []train.Stage{{Name: "Prod"}}}}}
+	if got, err := parseRollback(b, []word{{text: "web"}, {text: "prod"}}); err != nil || got.(train.Rollback).Stage != "Prod" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
 
 func TestSplit(t *testing.T) {
 	for said, want := range map[string]string{
@@ -128,6 +138,12 @@ func TestParse(t *testing.T) {
 		".rollback":                      train.Rollback{},
 		`.rollback web PROD "500s"`:      train.Rollback{Stack: "web", Stage: "prod", Why: "500s"},
 		".rollback it is broken":         train.Rollback{Why: "it is broken"},
+		".rollback prod":                 train.Rollback{Stage: "prod"},
+		".rollback prod is slow":         train.Rollback{Stage: "prod", Why: "is slow"},
+		`.rollback "prod"`:               train.Rollback{Why: "prod"},
+		".rollback web it is broken":     train.Rollback{Stack: "web", Why: "it is broken"},
+		".rollback c QA":                 train.Rollback{Stack: "config", Stage: "qa"},
+		".abort now":                     train.Abort{},
 		`.hold config "schema"`:          train.Halt{Stack: "config", Why: "schema"},
 		".hold db is down":               train.Halt{Why: "db is down"},
 		".unhold":                        train.Lift{},
@@ -147,11 +163,12 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s is no command", said)
 			continue
 		}
-		if got, err := c.parse(b, words[1:]); err != nil || got != want {
+		if got, err := c.parse(b, words[1:]); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s is %#v (%v), want %#v", said, got, err, want)
 		}
 	}
-	for _, said := range []string{".join wbe", ".join with", ".join before", `.join with "bob"`, ".join with a before b", ".join last with a", ".at", ".kick", ".message", ".log", ".quiet maybe"} {
+	for _, said := range []string{".join wbe", ".join with", ".join before", `.join with "bob"`, ".join with a before b", ".join last with a", ".at", ".kick", ".message", ".log", ".quiet maybe",
+		".rollback confg prod", ".rollback porD", ".rollback config pord", ".abort confg", ".abort wbe"} {
 		words := split(said, ".", "pushbot")[0]
 		c, _ := b.find(words[0].text)
 		if got, err := c.parse(b, words[1:]); err == nil || !strings.Contains(err.Error(), "."+c.Name) {

@@ -90,6 +90,17 @@ func (b *Bot) running(stack string) (uint64, bool) {
 	return 0, false
 }
 
+// flipping are the stacks whose rollout is past COMMIT, and not over.
+func (b *Bot) flipping() (stacks []string) {
+	for _, r := range b.book.Open {
+		if r.State == deploy.Flipping || r.State == deploy.Confirming || r.State == deploy.RollBack {
+			stacks = append(stacks, r.Stack)
+		}
+	}
+	slices.Sort(stacks)
+	return stacks
+}
+
 // deployApply feeds the deploy core and follows up what came of it.
 func (b *Bot) deployApply(id uint64, e deploy.Event) error {
 	before, _ := b.book.Find(id)

@@ -56,8 +56,9 @@ type (
 	Abort struct{ Stack string }
 	// Rollback flips a stage back.
 	Rollback struct {
-		Stack, Stage string // "" = the default stack; the last stage that flipped
+		Stack, Stage string // "" = as By's place in the queue tells; what flips, or the last stage that flipped
 		Why          string
+		Flipping     []string `json:",omitempty"` // the stacks whose rollout is past COMMIT
 	}
 	// Halt holds the line (`.hold`); Lift ends holds.
 	Halt struct{ Stack, Why string }

@@ -244,6 +244,14 @@ func (t *turn) abort(e Abort) error {
 		}
 		stopped = append(stopped, run)
 	}
+	if stack == "" {
+		if own := slices.DeleteFunc(slices.Clone(stopped), func(r Run) bool { return !t.rides(r) }); len(own) > 0 {
+			stopped = own
+		}
+		if err := oneTrain(".abort", stopped); err != nil {
+			return err
+		}
+	}
 	for _, run := range stopped {
 		if run.Stuck { // after COMMIT it means .rollback (DESIGN §10.8)
 			if err := t.rollback(Rollback{Stack: run.Stack, Stage: run.Stage}); err != nil {
@@ -264,6 +272,20 @@ func (t *turn) abort(e Abort) error {
 		return refuse("not aboard", "%s/%s runs for other people, by %s since %s: its riders or an op can stop it", other.Stack, other.Stage, other.By, clock(other.Since))
 	}
 	return refuse("nothing runs", "no rollout runs; .rollback takes back the last one")
+}
+
+// oneTrain refuses a word without a stack that would mean the rollouts of several trains.
+func oneTrain(word string, runs []Run) error {
+	var stacks []string
+	several := false
+	for _, r := range runs {
+		stacks = append(stacks, r.Stack)
+		several = several || r.Train != runs[0].Train || r.Train == 0 && len(runs) > 1
+	}
+	if several {
+		return refuse("which", "rollouts of %s are under way: say which, %s %s", strings.Join(stacks, " and "), word, stacks[0])
+	}
+	return nil
 }
 
 func (t *turn) mayStop(run Run) bool { return t.by.Op || t.rides(run) }
@@ -400,29 +422,59 @@ func (t *turn) headNames(stack string) string {
 	return "nobody now"
 }
 
-// undoes is the stage that e takes back.
+// undoes is the stage that e takes back. Whoever names none means what is going on for them
+// before what is over, and what is theirs before what they may take back as an op.
 func (t *turn) undoes(e Rollback) (stack, stage string, err error) {
 	if stack, err = t.stackNamed(e.Stack); err != nil {
 		return "", "", err
 	}
 	if stack == "" {
-		stack = t.Rules.Default()
-		if l := t.latest(func(l Live) bool { return t.mayRollback(l.Stack, &l) }); l != nil {
-			stack = l.Stack
+		if stack, err = t.undoesStack(e.Stage); err != nil {
+			return "", "", err
 		}
 	}
-	stage = e.Stage
-	if run := t.run(stack); stage == "" && run != nil && run.Stuck {
-		stage = run.Stage // it waits for this word
+	run := t.run(stack)
+	switch {
+	case e.Stage != "":
+		return stack, e.Stage, nil
+	case run != nil && (run.Stuck || slices.Contains(e.Flipping, stack) && run.Host == ""): // it waits for this word, or is what burns
+		return stack, run.Stage, nil
 	}
-	if stage == "" {
-		if l := t.latest(func(l Live) bool { return l.Stack == stack }); l != nil {
-			stage = l.Stage
-		} else if run := t.run(stack); run != nil {
-			stage = run.Stage
-		}
+	l := t.latest(func(l Live) bool { return l.Stack == stack && t.mayFlipBack(stack, &l) })
+	if l == nil {
+		l = t.latest(func(l Live) bool { return l.Stack == stack })
+	}
+	switch {
+	case l != nil:
+		stage = l.Stage
+	case run != nil:
+		stage = run.Stage
 	}
 	return stack, stage, nil
+}
+
+// undoesStack is the stack that a .rollback means which names none; stage "" = it names no stage either.
+func (t *turn) undoesStack(stage string) (string, error) {
+	var own []Run
+	for _, run := range t.Busy {
+		if run.Host == "" && t.rides(run) && (stage == "" || run.Stage == stage) {
+			own = append(own, run)
+		}
+	}
+	if err := oneTrain(".rollback", own); err != nil {
+		return "", err
+	}
+	of := func(l Live) bool {
+		return (stage == "" || l.Stage == stage) && (len(own) == 0 || slices.ContainsFunc(own, func(r Run) bool { return r.Stack == l.Stack }))
+	}
+	l := t.latest(func(l Live) bool { return of(l) && t.mayRollback(l.Stack, &l) })
+	switch {
+	case l != nil:
+		return l.Stack, nil
+	case len(own) > 0:
+		return own[0].Stack, nil
+	}
+	return t.Rules.Default(), nil
 }
 
 // Undoes says which stage a Rollback by by takes back; "" when there is none.
