@@ -99,7 +99,7 @@ func (b *Bot) onTopic(e irc.Topic) {
 	switch {
 	case (e.OnJoin || nobody) && (!e.Exists || e.Text == ""):
 		b.asked = "" // it vanished with the channel: no edit
-	case e.OnJoin && (e.Text == b.train.Channel() || b.same(e.By.Nick, b.nick) && !b.restored) || nobody && slices.Contains(b.train.Own, e.Text):
+	case e.OnJoin && (e.Text == b.train.Channel() || b.same(e.By.Nick, b.nick) && !b.restored) || nobody && (slices.Contains(b.train.Own, e.Text) || slices.Contains(b.wrote, e.Text)):
 		b.asked = e.Text
 		b.must(train.Who{}, train.Shown{Text: e.Text})
 	case e.Own:

@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -27,6 +28,20 @@ func TestStaleTopic(t *testing.T) {
 	rider.Join("#push")
 	rider.Say("#push", ".join")
 	rider.Expect(` TOPIC #push :rider$`)
+	other := irctest.Dial(t, net.Addr(0), "other")
+	other.Join("#push")
+	for i := range 8 { // so many that the newest of its texts do not have the old one
+		by := rider
+		if i > 3 {
+			by = other // of each person five commands are read
+		}
+		by.Say("#push", fmt.Sprintf(".message m%d", i))
+		by.Expect(fmt.Sprintf(` TOPIC #push :.*m%d`, i))
+	}
+	other.Say("#push", ".message -")
+	other.Expect(` TOPIC #push :rider$`)
+	other.Send("PART #push")
+	other.Sync()
 	step.Add(int64(time.Hour)) // nobody has the topic of before in front of them
 	rider.Send("PART #push")
 	rider.Sync()

@@ -104,7 +104,7 @@ func (t *turn) do(e Event) error {
 	case Heard:
 		t.heard(e)
 	case Configured:
-		t.Rules = e.Rules
+		t.configured(e)
 	case Pinned:
 		t.pinned(e)
 	case Ended:
@@ -117,6 +117,26 @@ func (t *turn) do(e Event) error {
 		panic(fmt.Sprintf("train: unknown event %T", e))
 	}
 	return nil
+}
+
+// configured takes over the rules. A seat that named no stack stays in the lane that it is in
+// when another stack is the default now.
+func (t *turn) configured(e Configured) {
+	was, there := e.Rules.Find(t.Rules.Default())
+	t.Rules = e.Rules
+	if !there || was.Name == e.Rules.Default() {
+		return
+	}
+	for _, tr := range t.Queue.Trains {
+		for j := range tr.Riders {
+			switch r := &tr.Riders[j]; r.Stack {
+			case "":
+				r.Stack = was.Name
+			case e.Rules.Default():
+				r.Stack = ""
+			}
+		}
+	}
 }
 
 // held lists the IDs of the trains that may not take their next step.

@@ -104,9 +104,9 @@ func (t *turn) bind(e Event) {
 }
 
 // claims reports whether by may have the seat r, which a hand wrote for their
-// nick when nobody had it. Where accounts prove a person it is for the account of that name.
+// nick when nobody had it. The shell is in no channel. Where accounts prove a person it is for the account of that name.
 func (s State) claims(r Rider, by Who) bool {
-	return r.Who == (Who{}) && s.Casemap.Same(r.Nick, by.Nick) && (s.Identity() != "account" || s.Casemap.Same(r.Nick, by.Account))
+	return r.Who == (Who{}) && !by.Shell && s.Casemap.Same(r.Nick, by.Nick) && (s.Identity() != "account" || s.Casemap.Same(r.Nick, by.Account))
 }
 
 // identity is by without what may change from word to word.

@@ -188,13 +188,13 @@ func (t *Tally) day(at time.Time) *Day {
 	d := &Day{Number: n}
 	i, _ := slices.BinarySearchFunc(t.days, n, func(d *Day, n int) int { return d.Number - n })
 	t.days = slices.Insert(t.days, i, d)
-	t.forget()
+	t.forget(n)
 	return d
 }
 
-// forget drops days that are too old, and the oldest while there are too many trains.
-func (t *Tally) forget() {
-	newest := t.days[len(t.days)-1].Number
+// forget drops the days that are too old on day newest, and the oldest while there are too many
+// trains. A day that a wrong clock has put behind it makes none old.
+func (t *Tally) forget(newest int) {
 	n, keep := 0, len(t.days)
 	for keep > 0 {
 		d := t.days[keep-1]

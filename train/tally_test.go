@@ -188,3 +188,18 @@ func (t *Tally) trains() int {
 	}
 	return n
 }
+
+// TestWrongClock: a day that a clock has put far ahead makes no other one old.
+func TestWrongClock(t *testing.T) {
+	var tally Tally
+	push := func(at time.Time) {
+		tally.Add(at, Landed{Stack: "web", Stage: "prod", Outcome: OutDone}, lastStage)
+	}
+	push(day(1).AddDate(1, 0, 0))
+	for i := range 20 {
+		push(day(1).AddDate(0, 0, i))
+	}
+	if got := len(tally.days); got != 21 {
+		t.Errorf("%d days are kept, want 21", got)
+	}
+}

@@ -261,16 +261,28 @@ func (t *turn) gates(tr Train, stage string, todo []Stack) error {
 			continue
 		}
 		later = true
-		before, way := st.Stages[k-1].Name, "."
-		if st.Stages[k-1].External {
-			way = ".at "
-		}
-		if ship := tr.ship(st.Name); ship == nil || !slices.Contains(ship.Green, before) {
-			return refuse("not green", "%s of %s is not green: %s%s first", before, st.Name, way, before)
+		if err := green(tr, st, k); err != nil {
+			return err
 		}
 	}
 	if later && len(missing) > 0 {
 		return refuse("not ready", "not everyone is good: waiting for %s", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// green refuses a stage that comes before one that is not green: stage k of the stack.
+func green(tr Train, st Stack, k int) error {
+	ship := tr.ship(st.Name)
+	for _, g := range st.Stages[:k] {
+		if ship != nil && slices.Contains(ship.Green, g.Name) {
+			continue
+		}
+		way := "."
+		if g.External {
+			way = ".at "
+		}
+		return refuse("not green", "%s of %s is not green: %s%s first", g.Name, st.Name, way, g.Name)
 	}
 	return nil
 }
@@ -288,13 +300,16 @@ func (t *turn) mark(e At) error {
 	stage, external, found := e.Stage, false, false
 	for _, name := range t.Stacks(*tr) {
 		s, _ := t.Rules.Find(name)
-		for _, g := range s.Stages {
+		for k, g := range s.Stages {
 			if !strings.EqualFold(g.Name, e.Stage) {
 				continue
 			}
 			stage, found = g.Name, true
 			if !g.External {
 				continue
+			}
+			if err := green(*tr, s, k); err != nil {
+				return err
 			}
 			external = true
 			ship := tr.ship(name)

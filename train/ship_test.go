@@ -1,0 +1,159 @@
+package train
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// two is a state with the trains of alice, who rides web's, and bob, who rides config's.
+func two(live []Live, busy []Run) State {
+	rules := Rules{Stacks: []Stack{
+		{Name: "web", Stages: []Stage{{Name: "princess"}, {Name: "prod"}}},
+		{Name: "config", Stages: []Stage{{Name: "prod"}}},
+	}}
+	s, _, _ := State{}.Apply(Input{At: day(1), Event: Configured{Rules: rules}})
+	s.Queue.Trains = []Train{
+		{ID: 1, Up: day(1), Riders: []Rider{{Nick: "alice", Who: human("alice")}}},
+		{ID: 2, Up: day(1), Riders: []Rider{{Nick: "bob", Stack: "config", Who: human("bob")}}},
+	}
+	s.Last, s.Live, s.Busy = 2, live, busy
+	return s
+}
+
+func human(nick string) Who { return Who{Nick: nick, User: nick, Host: "h"} }
+
+func op(nick string) Who { w := human(nick); w.Op = true; return w }
+
+// landedAt is what went live at the minute.
+func landedAt(stack, stage string, minute int, by ...Who) Live {
+	return Live{Stack: stack, Stage: stage, Riders: by, At: day(1).Add(time.Duration(minute) * time.Minute), Shipment: Shipment{Stack: stack, Digest: stack + stage}}
+}
+
+// TestUndoes: what a .rollback means that does not say all.
+func TestUndoes(t *testing.T) {
+	web, config := Run{Stack: "web", Stage: "prod", Train: 1}, Run{Stack: "config", Stage: "prod", Train: 2}
+	princess := Run{Stack: "web", Stage: "princess", Train: 1}
+	stuck := config
+	stuck.Stuck = true
+	sync := web
+	sync.Host = "w1"
+	lives := []Live{landedAt("config", "prod", 1, human("bob")), landedAt("web", "prod", 2, human("carol")), landedAt("web", "princess", 3, human("alice"))}
+	for name, c := range map[string]struct {
+		busy []Run
+		by   Who
+		e    Rollback
+		want string // STACK STAGE, or what the refusal says
+	}{
+		"nothing runs: the last that flipped":     {by: human("alice"), want: "web princess"},
+		"nothing runs: the last of one's own":     {by: human("bob"), want: "config prod"},
+		"an op: the last that flipped":            {by: op("eve"), want: "web princess"},
+		"shipped to prod, left, and others go on": {by: human("carol"), want: "web prod"},
+		"the same one, as an op":                  {by: op("carol"), e: Rollback{Stack: "web"}, want: "web prod"},
+		"one's own runs, another's landed later":  {busy: []Run{config}, by: op("bob"), want: "config prod"},
+		"one's own is STUCK":                      {busy: []Run{stuck}, by: op("bob"), want: "config prod"},
+		"before COMMIT: the last that flipped":    {busy: []Run{web}, by: human("alice"), want: "web princess"},
+		"after COMMIT: what flips":                {busy: []Run{web}, by: human("alice"), e: Rollback{Flipping: []string{"web"}}, want: "web prod"},
+		"one host is brought up to date":          {busy: []Run{sync}, by: human("alice"), e: Rollback{Flipping: []string{"web"}}, want: "web princess"},
+		"another's flips":                         {busy: []Run{princess}, by: human("bob"), e: Rollback{Flipping: []string{"web"}}, want: "config prod"},
+		"a stage alone: where it flipped last":    {by: op("eve"), e: Rollback{Stage: "prod"}, want: "web prod"},
+		"a stage alone: of one's own":             {by: human("bob"), e: Rollback{Stage: "prod"}, want: "config prod"},
+		"a stage alone: where one's own runs":     {busy: []Run{config}, by: op("bob"), e: Rollback{Stage: "prod"}, want: "config prod"},
+		"the shell's are nobody's own":            {busy: []Run{{Stack: "web", Stage: "prod"}, {Stack: "config", Stage: "prod"}}, by: human("bob"), want: "config prod"},
+	} {
+		s := two(lives, c.busy)
+		if stack, stage := s.Undoes(c.e, c.by); stack+" "+stage != c.want {
+			t.Errorf("%s: %s %s, want %s", name, stack, stage, c.want)
+		}
+	}
+}
+
+// TestAbortMeans: whose rollouts a .abort stops that names no stack.
+func TestAbortMeans(t *testing.T) {
+	web, config := Run{Stack: "web", Stage: "prod", Train: 1}, Run{Stack: "config", Stage: "prod", Train: 2}
+	for name, c := range map[string]struct {
+		busy []Run
+		by   Who
+		want string // the stacks, or what the refusal says
+	}{
+		"one's own":                 {[]Run{web, config}, human("alice"), "web"},
+		"one's own, as an op":       {[]Run{web, config}, op("alice"), "web"},
+		"another's, as an op":       {[]Run{config}, op("alice"), "config"},
+		"several others', as an op": {[]Run{web, config}, op("eve"), "rollouts of web and config are under way: say which, .abort web"},
+		"of one train":              {[]Run{web, {Stack: "config", Stage: "prod", Train: 1}}, op("eve"), "web config"},
+		"another's":                 {[]Run{web}, human("bob"), "web/prod runs for other people"},
+	} {
+		_, effects, err := two(nil, c.busy).Apply(Input{At: day(1), By: c.by, Event: Abort{}})
+		var got []string
+		for _, e := range effects {
+			if stop, ok := e.(Stop); ok {
+				got = append(got, stop.Stack)
+			}
+		}
+		said := strings.Join(got, " ")
+		if err != nil {
+			said = err.Error()
+		}
+		if !strings.HasPrefix(said, c.want) || err == nil && said != c.want {
+			t.Errorf("%s: %q, want %q", name, said, c.want)
+		}
+	}
+}
+
+// TestWayIsWalked: no stage is reached past one that is not green.
+func TestWayIsWalked(t *testing.T) {
+	s := two(nil, nil)
+	s.Rules.Stacks[0].Stages = []Stage{{Name: "princess"}, {Name: "qa", External: true}, {Name: "prod"}}
+	alice := human("alice")
+	var refused *Refusal
+	if _, _, err := s.Apply(Input{At: day(1), By: alice, Event: At{Stage: "qa"}}); !errors.As(err, &refused) || refused.Code != "not green" {
+		t.Errorf(".at qa without princess: %v", err)
+	}
+	s.Queue.Trains[0].Ships = []Shipment{{Stack: "web", Release: "r", Digest: "d", Green: []string{"qa"}}} // princess was taken back
+	if _, _, err := s.Apply(Input{At: day(1), By: alice, Event: Step{Stage: "prod"}}); !errors.As(err, &refused) || refused.Code != "not green" || !strings.Contains(refused.Text, "princess of web") {
+		t.Errorf(".prod without princess: %v", err)
+	}
+	s.Queue.Trains[0].Ships[0].Green = []string{"princess"}
+	s, _, err := s.Apply(Input{At: day(1), By: alice, Event: At{Stage: "qa"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, effects, err := s.Apply(Input{At: day(1), By: alice, Event: Step{Stage: "prod"}}); err != nil || !slices.ContainsFunc(effects, func(e Effect) bool { _, ok := e.(Deploy); return ok }) {
+		t.Errorf(".prod with all green: %v, %v", effects, err)
+	}
+}
+
+// TestAnotherDefault: people stay in the lanes that they joined.
+func TestAnotherDefault(t *testing.T) {
+	s := two(nil, nil)
+	rules := Rules{Stacks: []Stack{s.Rules.Stacks[1], s.Rules.Stacks[0]}}
+	next, _, err := s.Apply(Input{At: day(1), Event: Configured{Rules: rules}})
+	if err != nil || next.Topic() != "alice (web) | bob" {
+		t.Errorf("topic %q, %v", next.Topic(), err)
+	}
+	back, _, err := next.Apply(Input{At: day(1), Event: Configured{Rules: s.Rules}})
+	if err != nil || back.Topic() != s.Topic() {
+		t.Errorf("topic %q, want %q: %v", back.Topic(), s.Topic(), err)
+	}
+	renamed := Rules{Stacks: []Stack{{Name: "www", Stages: s.Rules.Stacks[0].Stages}, s.Rules.Stacks[1]}}
+	if next, _, err = s.Apply(Input{At: day(1), Event: Configured{Rules: renamed}}); err != nil || next.Topic() != s.Topic() {
+		t.Errorf("with the default renamed: %q, %v", next.Topic(), err)
+	}
+}
+
+// TestShellTakesNoSeat: a user of the bot's machine is not the person in the channel who has that name.
+func TestShellTakesNoSeat(t *testing.T) {
+	s := two(nil, nil)
+	s.Queue.Trains[0].Riders[0].Who = Who{} // a hand wrote the name
+	shell := Who{Nick: "alice", Host: "shell", Shell: true, Op: true}
+	s, _, err := s.Apply(Input{At: day(1), By: shell, Event: Log{Text: "x"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _, _ = s.Apply(Input{At: day(1), By: human("alice"), Event: Heard{Spoke: true}})
+	if got := s.Queue.Trains[0].Riders[0].Who; got != human("alice") {
+		t.Errorf("the seat is %+v's", got)
+	}
+}
