@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -61,12 +62,7 @@ type helper struct {
 
 // identify returns the helper that a program is; "" = this one.
 func identify(program string) (h helper, err error) {
-	h.path = program
-	if h.path == "" {
-		if h.path, err = os.Executable(); err != nil {
-			return helper{}, fmt.Errorf("find the program that is put on hosts: %w", err)
-		}
-	}
+	h.path = cmp.Or(program, "/proc/self/exe") // which is what runs, whatever stands at its path by now
 	h.name, err = host.HelperName(h.path)
 	if err == nil {
 		var info os.FileInfo

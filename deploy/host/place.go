@@ -60,7 +60,7 @@ func below(root *os.Root, p string) (folder, error) {
 
 // placer returns the placer of a side, which it makes if there is none.
 func (s *session) placer(side deploy.Side) (*placer, error) {
-	if err := s.root.Mkdir(string(side), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := s.root.Mkdir(string(side), open755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
 	dir, err := below(s.root, string(side))

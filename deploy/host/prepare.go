@@ -52,7 +52,7 @@ func (s *session) prepare(ctx context.Context, req Request, resp *Response) erro
 	if there, err := s.exists(req.Side); err != nil || there {
 		return err
 	}
-	if err := s.root.Mkdir(string(req.Side), 0o755); err != nil {
+	if err := s.root.Mkdir(string(req.Side), open755); err != nil {
 		return err
 	}
 	return s.syncDir(".")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"golang.org/x/sys/unix"
 
@@ -33,6 +34,9 @@ func (s *session) seal(ctx context.Context, req Request, resp *Response) error {
 		return err
 	}
 	s.filling = nil // one that is not proved is not known
+	if err := s.enterable(req.Side); err != nil {
+		return err
+	}
 	same := s.intact(ctx, req.Side, want)
 	have := st.Sides[req.Side]
 	sealed := have.Release == req.Seal.Release && have.Digest == req.Seal.Digest
@@ -55,6 +59,19 @@ func (s *session) seal(ctx context.Context, req Request, resp *Response) error {
 		err = errors.Join(err, s.remove(sealName(req.Side)))
 	}
 	return err
+}
+
+// enterable lets everybody into the side, whose own mode is in no manifest: the umask here
+// may have made it for nobody else.
+func (s *session) enterable(side deploy.Side) error {
+	info, err := s.root.Lstat(string(side))
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // prove tells
+		return nil
+	case err != nil || info.Mode().Perm() == open755:
+		return err
+	}
+	return s.root.Chmod(string(side), open755)
 }
 
 // expected returns what the side must equal, and the stamps of what it was seen to hold.

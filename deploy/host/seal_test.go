@@ -99,3 +99,24 @@ func TestSealTrustsStamps(t *testing.T) {
 	put(t, root, map[string]string{state + "/yin.stamps": "torn"})
 	p.refused(seal(deploy.Yin, one), Differs, "a: content differs")
 }
+
+// TestUmask: whatever umask the host has, the web server, another user, gets to the files.
+func TestUmask(t *testing.T) {
+	need(t, "rsync")
+	root := filepath.Join(t.TempDir(), "srv", "web")
+	tr := newTree(t, "1", map[string]string{"a": "1"})
+	was := syscall.Umask(0o077)
+	p := dial(t, root)
+	p.must(Request{Do: Lock})
+	p.must(prepare(deploy.Yin, tr))
+	syscall.Umask(was)
+	fill(t, root, deploy.Yin, tr)
+	must(t, os.Chmod(filepath.Join(root, "yin"), 0o700)) // as Prepare has made it
+	p.must(seal(deploy.Yin, tr))
+	for _, dir := range []string{filepath.Dir(root), root, filepath.Join(root, "yin")} {
+		info, err := os.Stat(dir)
+		if err != nil || info.Mode().Perm() != 0o755 {
+			t.Errorf("%s: %v, %v", dir, info.Mode(), err)
+		}
+	}
+}

@@ -16,6 +16,9 @@ import (
 // state is the folder in ROOT that holds what the host keeps.
 const state = ".pushtrain"
 
+// open755 is the mode of what leads to a release: a web server is another user.
+const open755 = 0o755
+
 // makeRoot makes the folder path, and what is missing above it. It is on disk when it
 // returns: what is synced in a folder is lost with the folder's own name.
 func makeRoot(path string) error {
@@ -26,7 +29,10 @@ func makeRoot(path string) error {
 	if err := makeRoot(above); err != nil {
 		return err
 	}
-	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Mkdir(path, open755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := os.Chmod(path, open755); err != nil { // the umask
 		return err
 	}
 	d, err := os.Open(above)
