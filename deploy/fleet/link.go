@@ -13,9 +13,10 @@ import (
 // Bounds of what is waited for.
 const (
 	statusTime   = 20 * time.Second
-	idleTime     = 30 * time.Minute // until an unlocked session that nobody uses is ended
-	lockPatience = 2 * time.Second  // a session that was lost may keep its lock for a moment
-	beatEvery    = host.Silence / 3 // a session that holds the lock must be heard
+	idleTime     = 30 * time.Minute             // until an unlocked session that nobody uses is ended
+	lockPatience = 2 * time.Second              // a session that was lost may keep its lock for a moment ...
+	ownPatience  = host.Silence + 3*time.Second // ... and one of ours, whose end the host has not seen, until it is found silent
+	beatEvery    = host.Silence / 3             // a session that holds the lock must be heard
 )
 
 // link is the way to one root of one host. Whoever holds turn owns the fields below it.
@@ -32,6 +33,7 @@ type link struct {
 	turn   chan struct{}
 	s      *session    // nil = none
 	epoch  uint64      // that s holds the lock for; 0 = it holds none
+	held   uint64      // that a session of ours held it for last
 	wake   *time.Timer // what comes next when nobody uses s: a beat, or its end
 	closed bool
 	helper string // the program that answers where the host has its own, by a forced command; "" = ours
@@ -234,13 +236,20 @@ func (l *link) hello(ctx context.Context) (host.Response, error) {
 
 // lock takes the host's lock for lk.
 func (l *link) lock(ctx context.Context, lk lock) (host.Response, error) {
-	patience := time.Now().Add(lockPatience)
+	patience := lockPatience
+	if l.held == lk.epoch {
+		patience = ownPatience
+	}
+	over := time.Now().Add(patience)
 	for {
 		resp, err := l.call(ctx, host.Request{Do: host.Lock, Epoch: lk.epoch, Owner: l.owner, Stack: l.stack, By: lk.by, Prove: lk.prove})
 		if err == nil && resp.Err == "" {
-			l.epoch = lk.epoch
+			l.epoch, l.held = lk.epoch, lk.epoch
 		}
-		if err != nil || resp.Code != host.Locked || time.Now().After(patience) {
+		if err != nil || resp.Code != host.Locked || time.Now().After(over) {
+			if err == nil && resp.Err != "" && l.epoch != 0 {
+				l.drop() // it held the lock for an epoch that is over: nobody would give that back
+			}
 			return resp, err
 		}
 		if err := sleep(ctx, lockPatience/10); err != nil {

@@ -2,9 +2,13 @@ package fleet
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"pushtrain/deploy/host"
 )
@@ -147,4 +151,50 @@ func TestStale(t *testing.T) {
 	if _, taken, err := newer.fence(t.Context(), lock{epoch: 8}, t.Logf); err != nil || taken {
 		t.Errorf("fence of one's own epoch: taken %v, %v", taken, err)
 	}
+}
+
+// TestOwnLock: the lock of a session of ours that was lost, and whose end the host has not seen, is
+// waited for; another's is not.
+func TestOwnLock(t *testing.T) {
+	root := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		ours, err := Host{Name: "a", Local: true}.link(Stack{Name: "web", Root: root})
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := Host{Name: "a", Local: true}.link(Stack{Name: "web", Root: root})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, l := range map[string]*link{"aa": ours, "bb": other} {
+			l.open, l.owner = t.Context(), name
+			defer l.close()
+		}
+		lk := lock{epoch: 1, by: "alice"}
+		if _, err := ours.ask(t.Context(), lk, host.Request{Do: host.Status}); err != nil {
+			t.Fatal(err)
+		}
+		ours.turn <- struct{}{}
+		ours.drop()
+		<-ours.turn
+		lost, err := os.Open(filepath.Join(root, ".pushtrain", "lock")) // as the session that hangs there has it
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Flock(int(lost.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(host.Silence, func() { lost.Close() })
+		began := time.Now()
+		var no *refusal
+		if _, err := other.ask(t.Context(), lock{epoch: 2}, host.Request{Do: host.Status}); !errors.As(err, &no) || no.Code != host.Locked {
+			t.Errorf("another's lock: %v", err)
+		}
+		if took := time.Since(began); took > 2*lockPatience {
+			t.Errorf("another's lock is waited for, for %v", took)
+		}
+		if _, err := ours.ask(t.Context(), lk, host.Request{Do: host.Status}); err != nil {
+			t.Errorf("our own, after %v: %v", time.Since(began), err)
+		}
+	})
 }
