@@ -48,7 +48,7 @@ func (c *cargoes) load(store *release.Store, r deploy.Release) (*cargo, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &cargo{release: r, manifest: m, blob: m.Pack(nil), need: host.Need{Bytes: m.Bytes(), Files: int64(len(m.Entries))}, pack: pack{store: store, id: r.ID}}
+	x := &cargo{release: r, manifest: m, blob: m.Pack(nil), need: host.Need{Bytes: m.Bytes(), Files: int64(len(m.Entries))}, pack: pack{store: store, id: r.ID, spare: packSpare}}
 	for i, e := range m.Entries {
 		if e.Type == deploy.File {
 			x.blob = binary.BigEndian.AppendUint64(x.blob, uint64(times[i].UnixNano()))

@@ -6,9 +6,14 @@ import (
 	"path/filepath"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"pushtrain/deploy"
 	"pushtrain/deploy/release"
 )
+
+// packSpare is the room that a pack leaves, in bytes.
+const packSpare = 256 << 20
 
 // packMax is the size of a file, in bytes, from which on opening it costs next to nothing.
 const packMax = 64 << 10
@@ -19,10 +24,12 @@ const packMax = 64 << 10
 type pack struct {
 	store *release.Store
 	id    string
+	spare int64 // room that it leaves on the archive's disk, in bytes: the journal is there
 
 	mu    sync.Mutex
 	users int              // the file is there while there are some
 	file  *os.File         // it has no name, so nothing is left of it; nil = nobody has asked for anything
+	full  bool             // the disk has no room for more of it
 	end   int64            // of what is in it
 	where map[string]int64 // by sum
 	buf   []byte
@@ -38,7 +45,7 @@ func (p *pack) hold() (release func()) {
 		defer p.mu.Unlock()
 		if p.users--; p.users == 0 && p.file != nil {
 			p.file.Close()
-			p.file, p.end, p.where, p.buf = nil, 0, nil, nil
+			p.file, p.full, p.end, p.where, p.buf = nil, false, 0, nil, nil
 		}
 	}
 }
@@ -49,7 +56,15 @@ func (p *pack) send(files []deploy.Entry, to *intake, told func(bytes int64)) er
 	var from *os.File
 	var part span // of it, to be handed over
 	for _, e := range files {
-		if e.Size >= packMax {
+		var f *os.File
+		var at int64
+		if e.Size < packMax {
+			var err error
+			if f, at, err = p.add(e); err != nil {
+				return err
+			}
+		}
+		if f == nil {
 			if err := to.pass(from, part); err != nil {
 				return err
 			}
@@ -58,10 +73,6 @@ func (p *pack) send(files []deploy.Entry, to *intake, told func(bytes int64)) er
 				return err
 			}
 		} else {
-			f, at, err := p.add(e)
-			if err != nil {
-				return err
-			}
 			if at != part.at+part.size || part.size >= handful {
 				if err := to.pass(from, part); err != nil {
 					return err
@@ -85,7 +96,7 @@ func (p *pack) sendWhole(e deploy.Entry, to *intake) error {
 	return to.pass(f, span{size: e.Size})
 }
 
-// add packs a file, if nobody has yet, and returns where it is.
+// add packs a file, if nobody has yet, and returns where it is; nil = there is no room for it.
 func (p *pack) add(e deploy.Entry) (*os.File, int64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -94,10 +105,13 @@ func (p *pack) add(e deploy.Entry) (*os.File, int64, error) {
 	}
 	if p.file == nil {
 		f, err := p.store.Scratch()
-		if err != nil {
-			return nil, 0, err
+		if err != nil { // a full disk
+			return nil, 0, nil
 		}
 		p.file, p.where, p.buf = f, map[string]int64{}, make([]byte, packMax)
+	}
+	if p.full = p.full || !p.room(); p.full {
+		return nil, 0, nil
 	}
 	f, err := p.open(e)
 	if err != nil {
@@ -108,13 +122,20 @@ func (p *pack) add(e deploy.Entry) (*os.File, int64, error) {
 	if _, err := io.ReadFull(f, b); err != nil {
 		return nil, 0, err
 	}
-	if _, err := p.file.WriteAt(b, p.end); err != nil {
-		return nil, 0, err
+	if _, err := p.file.WriteAt(b, p.end); err != nil { // a quota
+		p.full = true
+		return nil, 0, nil
 	}
 	at := p.end
 	p.where[e.Sum] = at
 	p.end += e.Size
 	return p.file, at, nil
+}
+
+// room reports whether the disk has more than what is to be spared.
+func (p *pack) room() bool {
+	var st unix.Statfs_t
+	return unix.Fstatfs(int(p.file.Fd()), &st) != nil || int64(st.Bavail)*int64(st.Bsize) > p.spare
 }
 
 func (p *pack) open(e deploy.Entry) (*os.File, error) {

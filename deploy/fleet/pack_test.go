@@ -7,9 +7,11 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +117,26 @@ func TestPack(t *testing.T) {
 	defer p.hold()()
 	if _, err := passed(t, p, []deploy.Entry{entries["small"]}, false); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("when nobody was being filled any more: %v", err)
+	}
+}
+
+// Where packing would take room that the journal needs, files come from the archive, each by itself.
+func TestPackFull(t *testing.T) {
+	files := map[string][]byte{"small": []byte("small"), "large": make([]byte, packMax), "one": {1}}
+	p, entries := packed(t, files)
+	defer p.hold()()
+	if got, err := passed(t, p, []deploy.Entry{entries["small"]}, false); err != nil || string(got) != "small" || p.end != 5 {
+		t.Fatalf("%q, %v; %d bytes are packed", got, err, p.end)
+	}
+	p.spare = math.MaxInt64
+	for _, local := range []bool{false, true} {
+		got, err := passed(t, p, []deploy.Entry{entries["small"], entries["one"], entries["large"], entries["small"], entries["one"]}, local)
+		if want := slices.Concat(files["small"], files["one"], files["large"], files["small"], files["one"]); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+	}
+	if p.end != 5 {
+		t.Errorf("%d bytes are packed", p.end)
 	}
 }
 

@@ -21,7 +21,7 @@ const writerPatience = 2 * time.Second
 // writer is an rsync that is at work in a side.
 type writer struct {
 	pid int
-	fd  int // pidfd: the process itself, whoever gets its number later
+	fd  int // pidfd: the process itself, whoever gets its number later; -1 = there is none to be had
 }
 
 // endWriters ends every rsync that is still at work in the sides that are not
@@ -103,8 +103,11 @@ func (s *session) writers(side deploy.Side) ([]writer, error) {
 			continue // unreachable: the pattern starts with a digit, and /proc has no other such names
 		}
 		fd, err := unix.PidfdOpen(pid, 0) // before it is judged: what is judged is what is ended
-		if err != nil {
+		if err == unix.ESRCH {
 			continue
+		}
+		if err != nil { // an old kernel, or a sandbox: it can't be ended, but it is seen
+			fd = -1
 		}
 		argv, err := os.ReadFile(proc + "/cmdline")
 		cwd, cwdErr := os.Readlink(proc + "/cwd")
