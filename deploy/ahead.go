@@ -93,6 +93,7 @@ func (t *turn) fenced(h *Host, e Fenced) {
 // stands derives from what a host serves which side it fills and flips to.
 func (t *turn) stands(h *Host, s Standing) {
 	h.From, h.Was, h.Side = s.Live, s.Sides[s.Live], s.Live.Other()
+	h.Bare = t.r.State == Fencing && h.From != "" && h.Was.Digest == ""
 	h.Held = s.Sides[h.Side].Digest == t.r.Release.Digest
 	if h.From != "" && h.Was.Digest == t.r.Release.Digest {
 		h.Side, h.Step = h.From, KindVerify // it serves the release already

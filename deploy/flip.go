@@ -212,7 +212,7 @@ func (t *turn) left() []string {
 		case h.returns():
 			out = append(out, fmt.Sprintf("host %s: %s", h.Name, h.Err))
 		default:
-			out = append(out, fmt.Sprintf("host %s: %s, and held nothing sealed before", h.Name, h.Err))
+			out = append(out, fmt.Sprintf("host %s: %s, and there is nothing to go back to", h.Name, h.Err))
 		}
 	}
 	return out
@@ -223,9 +223,9 @@ func (t *turn) confirmBack(h *Host) {
 	t.emit(Confirm{Host: h.Name, Side: h.From, Release: h.was(), Epoch: t.r.Epoch})
 }
 
-// returns reports whether there is a sealed side to flip back to. There is none
-// on a first install, nor where the side was filled by something else.
-func (h Host) returns() bool { return h.From != "" && h.Was.Digest != "" }
+// returns reports whether there is a side to flip back to. There is none on a first
+// install, nor where the side was filled with the release once more after COMMIT.
+func (h Host) returns() bool { return h.From != "" && (h.Was.Digest != "" || h.Bare) }
 
-// was is the release that the host served before.
+// was is the release that the host served before; the zero Release = what nobody has sealed.
 func (h Host) was() Release { return Release{ID: h.Was.Release, Digest: h.Was.Digest} }

@@ -51,6 +51,7 @@ type Host struct {
 	Name  string
 	From  Side          // the live side when it was fenced; "" = none
 	Was   Seal          // what that side was sealed with
+	Bare  bool          // that side was not sealed when this rollout came: by somebody else's hand it holds what it holds
 	Side  Side          // the side that it fills and flips to
 	Held  bool          // when it was fenced, Side was sealed with the release: nothing has to be sent
 	Step  Kind          // the last effect that was answered well; "" = none

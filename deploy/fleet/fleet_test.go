@@ -95,6 +95,19 @@ func TestLocal(t *testing.T) {
 			t.Errorf("%s stands at %+v, %v", s.Name, s.Standing, s.Err)
 		}
 	}
+
+	// What an application has written into what it serves is seen, and gone back to as it was.
+	cache := filepath.Join(a, "current", "cache")
+	if err := os.WriteFile(cache, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r.repo.commit("release 5", 0)
+	r.ship(deploy.RolledBack, "check: ")
+	serves(t, a, "release 2")
+	serves(t, b, "release 2")
+	if _, err := os.Lstat(cache); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestRemote ships to two machines by ssh, from their first release on.

@@ -49,11 +49,25 @@ func TestFlipIsCompareAndSwap(t *testing.T) {
 	if _, err := os.Lstat(filepath.Join(root, next)); !errors.Is(err, fs.ErrNotExist) || link(t, root) != "yang" {
 		t.Errorf("after the flip: current -> %s, %v", link(t, root), err)
 	}
+	// Where a hand was in what is served, it is flipped back to as it is; never forward, and never for what is sealed.
+	none := tree{}
+	p.refused(flip("", deploy.Yin, none), Bad, "of no release")
+	p.refused(flip(deploy.Yang, deploy.Yin, none), Unsealed, "yin is not sealed with release ")
+	if err := os.Remove(filepath.Join(root, state, sealName(deploy.Yin))); err != nil {
+		t.Fatal(err)
+	}
+	p.refused(flip(deploy.Yang, deploy.Yin, one), Unsealed, "yin is not sealed with release 1")
+	p.must(flip(deploy.Yang, deploy.Yin, none))
+	if to := link(t, root); to != "yin" {
+		t.Errorf("back: current -> %s", to)
+	}
+	p.must(flip(deploy.Yin, deploy.Yang, two))
 	// A side that somebody removed is not sealed any more.
 	if err := os.RemoveAll(filepath.Join(root, "yin")); err != nil {
 		t.Fatal(err)
 	}
 	p.refused(flip(deploy.Yang, deploy.Yin, one), Unsealed, "")
+	p.refused(flip(deploy.Yang, deploy.Yin, none), Unsealed, "yin does not exist")
 }
 
 // All is ready when the moment of a flip comes, and the link moves then; not if

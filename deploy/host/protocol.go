@@ -24,7 +24,7 @@ type Request struct {
 	From    deploy.Side      `json:",omitempty"` // Flip: the side that must be live now; "" = there is no link yet
 	In      time.Duration    `json:",omitempty"` // Flip: when the link is to be moved, from when the request is heard, at most a second; so that all hosts flip at one moment
 	Clock   time.Duration    `json:",omitempty"` // Flip: that moment as the session's clock shows it, if the caller knows; no later than In says
-	Seal    deploy.Seal      `json:",omitzero"`  // Prepare: what is coming; Seal: what it must be; Flip, Before: what it must be sealed with
+	Seal    deploy.Seal      `json:",omitzero"`  // Prepare: what is coming; Seal: what it must be; Flip, Before: what it must be sealed with; Flip, back to From of before: zero = with nothing, it is as a hand has left it
 	Drain   time.Duration    `json:",omitempty"` // Hello: how long a side may have readers after it was left
 	Tree    *deploy.Manifest `json:",omitempty"` // Seal, Audit: the manifest that the side must equal; Seal: nil = the one that Fill brought
 	Need    Need             `json:",omitzero"`  // Prepare: room that the side needs

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -191,12 +192,13 @@ func (w *world) excused(r *root, o deploy.Rollout) bool {
 
 // flipped notes that a link was moved.
 func (w *world) flipped(r *root, s *session, req host.Request) {
-	w.say("%s: %s of %s is live, with %s, for bot %d in epoch %d", r.m.name, req.Side, r.stack, req.Seal.Release, s.b.n, req.Epoch)
+	live := cmp.Or(req.Seal.Release, r.sides[index(req.Side)].holds())
+	w.say("%s: %s of %s is live, with %s, for bot %d in epoch %d", r.m.name, req.Side, r.stack, live, s.b.n, req.Epoch)
 	for key, t := range w.rollouts {
 		if o, ok := s.b.kept.Open[key.id]; ok && key.bot == s.b.n && o.Stack == r.stack && o.Epoch == req.Epoch {
 			t.landed[r] = true
-			if !t.forgotten && o.Release.ID != req.Seal.Release && t.before[r] != "" && req.Seal.Release != t.before[r] && !w.excused(r, o) {
-				w.broken("I15", "%s goes back to %s; it served %s", r.m.name, req.Seal.Release, t.before[r])
+			if !t.forgotten && o.Release.ID != live && t.before[r] != "" && live != t.before[r] && !w.excused(r, o) {
+				w.broken("I15", "%s goes back to %s; it served %s", r.m.name, live, t.before[r])
 			}
 		}
 	}

@@ -266,7 +266,7 @@ func (x *effect) verify(r *root, e deploy.Verify, compared bool) {
 
 // flip moves the link; when no answer comes, it is asked once more.
 func (x *effect) flip(r *root, e deploy.Flip, again int) {
-	req := host.Request{Do: host.Flip, From: e.From, Side: e.Side, Seal: sealOf(e.Release.ID, e.Epoch)}
+	req := host.Request{Do: host.Flip, From: e.From, Side: e.Side, Seal: deploy.Seal{Release: e.Release.ID, Digest: e.Release.Digest, Epoch: e.Epoch}}
 	if e.From == e.Side {
 		req = host.Request{Do: host.Status}
 	}

@@ -280,7 +280,7 @@ func (r *root) flip(s *session, req host.Request, resp *host.Response) host.Code
 	if r.link == "" {
 		r.left = -1 // a side that was never live has no readers
 	}
-	r.link, r.meddled, r.born = req.Side, false, true
+	r.link, r.meddled, r.born = req.Side, req.Seal.Digest == "" && r.sides[index(req.Side)].holds() != "r0", true // back to what a hand had made live
 	if r.w.bug != "flip is not synced" {
 		r.flushed.link, r.flushed.left = r.link, r.left
 	}
