@@ -108,12 +108,8 @@ func (s *session) exchange(ctx context.Context, req host.Request, body func(*int
 	if req.In > 0 {
 		req.Clock = s.clock.there(sent + req.In)
 	}
-	line, err := json.Marshal(req)
-	if err != nil {
+	if err := s.say(req); err != nil {
 		return host.Response{}, err
-	}
-	if _, err := s.in.Write(append(line, '\n')); err != nil {
-		return host.Response{}, errEnded
 	}
 	if body != nil {
 		w := &intake{w: s.in, alive: alive}
@@ -138,6 +134,18 @@ func (s *session) exchange(ctx context.Context, req host.Request, body func(*int
 		}
 		alive()
 	}
+}
+
+// say writes a request; nothing of it is kept while its answer is waited for.
+func (s *session) say(req host.Request) error {
+	line, err := json.Marshal(req)
+	if err != nil {
+		return err
+	}
+	if _, err := s.in.Write(append(line, '\n')); err != nil {
+		return errEnded
+	}
+	return nil
 }
 
 // answer reads the next line, which is to answer request n.

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -22,6 +24,7 @@ type vigil struct {
 	fd    int                   // of inotify; 0 = not asked for yet, -1 = there is none to be had
 	sides map[int32]deploy.Side // by watch
 	over  map[deploy.Side]seen  // the sides over which it is kept
+	most  int                   // watches that it takes: others of this user want some too
 
 	side  deploy.Side // the one that is looked at now
 	whole bool        // nothing that is done in it from now on goes unseen
@@ -51,6 +54,7 @@ func (v *vigil) begin(side deploy.Side, top *os.File) {
 		if v.fd, err = unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK); err != nil {
 			v.fd = -1
 		}
+		v.most = watches() / 4
 	}
 	v.end(side)
 	var st unix.Statfs_t
@@ -60,7 +64,7 @@ func (v *vigil) begin(side deploy.Side, top *os.File) {
 // watch comes before the look at what is in a folder, an open descriptor, and after
 // that at the folder above.
 func (v *vigil) watch(dir int) {
-	if !v.whole {
+	if v.whole = v.whole && len(v.sides) < v.most; !v.whole {
 		return
 	}
 	wd, err := unix.InotifyAddWatch(v.fd, fmt.Sprintf("/proc/self/fd/%d", dir), done|unix.IN_ONLYDIR)
@@ -69,6 +73,16 @@ func (v *vigil) watch(dir int) {
 		return
 	}
 	v.sides[int32(wd)] = v.side
+}
+
+// watches is how many a user may have, see inotify(7); where that is not said, as many as
+// were usual before Linux 5.11.
+func watches() int {
+	b, err := os.ReadFile("/proc/sys/fs/inotify/max_user_watches")
+	if n, bad := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && bad == nil {
+		return n
+	}
+	return 8192
 }
 
 // blind says that something in the side may be changed unseen.

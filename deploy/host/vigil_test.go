@@ -132,3 +132,29 @@ func recordOf(t *testing.T, s *session, side deploy.Side) record {
 		}
 	}
 }
+
+// TestVigilLeavesWatches: a side of more folders than its share of watches gets none, and keeps none.
+func TestVigilLeavesWatches(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "root")
+	put(t, root, map[string]string{"yin/a/f": "", "yin/b/f": ""})
+	dirs := []string{"yin", "yin/a", "yin/b"}
+	for most, kept := range map[int]bool{len(dirs): true, len(dirs) - 1: false} {
+		var v vigil
+		top, err := os.Open(filepath.Join(root, "yin"))
+		must(t, err)
+		defer top.Close()
+		v.begin(deploy.Yin, top)
+		v.most = most
+		for _, dir := range dirs {
+			d, err := os.Open(filepath.Join(root, dir))
+			must(t, err)
+			v.watch(int(d.Fd()))
+			d.Close()
+		}
+		v.keep(deploy.Yin, seen{})
+		if _, over := v.over[deploy.Yin]; over != kept || !kept && len(v.sides) > 0 {
+			t.Errorf("of %d watches: kept %v, %d left", most, over, len(v.sides))
+		}
+		v.close()
+	}
+}
