@@ -107,10 +107,16 @@ func (s *session) named(names string) {
 	}
 }
 
-// known completes a member from WHO; WHO adds nobody.
+// known completes a member from WHO; WHO adds nobody. The reader may have been told of them
+// before, by a server that takes longer than listLimit to say it.
 func (s *session) known(w Who) {
-	if s.inside() && s.roster.get(w.Nick) != nil {
-		s.roster.add(w)
+	m := s.roster.get(w.Nick)
+	if !s.inside() || m == nil {
+		return
+	}
+	old := m.Who
+	if m = s.roster.add(w); s.phase == online && m.Who != old {
+		s.post(Identified{Old: old, New: m.Who})
 	}
 }
 

@@ -24,6 +24,7 @@ type peer struct {
 	slow bool   // there is no end to its greeting
 	old  bool   // it knows no CAP ...
 	says string // ... and says this; "" = nothing
+	late bool   // alice is there, and who she is it says when nobody waits for it any more
 	nick string // the bot's
 
 	limits bool          // from its greeting on, 10 commands at once are worked off, and one a second
@@ -115,8 +116,16 @@ func (p *peer) serve() {
 				}
 			}
 		case "JOIN":
-			p.send(":"+p.nick+"!b@h JOIN #push", ":s 353 x = #push :@"+p.nick, ":s 366 x #push :end")
+			names := "@" + p.nick
+			if p.late {
+				names += " alice"
+			}
+			p.send(":"+p.nick+"!b@h JOIN #push", ":s 353 x = #push :"+names, ":s 366 x #push :end")
 		case "WHO":
+			if p.late {
+				time.Sleep(2 * listLimit)
+				p.send(":s 352 x #push a h s alice H :0 Alice")
+			}
 			if rest != "#push" {
 				p.note(line)
 			}
@@ -474,4 +483,18 @@ func TestBackoff(t *testing.T) {
 	if one, other := first.next(), second.next(); one == other {
 		t.Errorf("two bots come back at one moment, after %v", one)
 	}
+}
+
+// TestLateWho: who somebody is, is told when the server says it, however late.
+func TestLateWho(t *testing.T) {
+	bubble(t, []func(*peer){func(p *peer) { p.late = true }}, func(t *testing.T, r *reader, _ func(int) *peer) {
+		alice := Who{Nick: "alice"}
+		if e := next[Online](r, nil); !slices.ContainsFunc(e.Members, func(m Member) bool { return m.Who == alice }) {
+			t.Errorf("members %+v", e.Members)
+		}
+		want := Identified{Old: alice, New: Who{Nick: "alice", User: "a", Host: "h"}}
+		if got := next[Identified](r, nil); got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	})
 }
