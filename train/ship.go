@@ -422,14 +422,14 @@ func (t *turn) headNames(stack string) string {
 	return "nobody now"
 }
 
-// undoes is the stage that e takes back. Whoever names none means what is going on for them
-// before what is over, and what is theirs before what they may take back as an op.
+// undoes is the stage that e takes back. Whoever does not name it means what flips for them or is
+// STUCK before what has flipped last, and what is theirs before what they may take back as an op.
 func (t *turn) undoes(e Rollback) (stack, stage string, err error) {
 	if stack, err = t.stackNamed(e.Stack); err != nil {
 		return "", "", err
 	}
 	if stack == "" {
-		if stack, err = t.undoesStack(e.Stage); err != nil {
+		if stack, err = t.undoesStack(e); err != nil {
 			return "", "", err
 		}
 	}
@@ -453,24 +453,37 @@ func (t *turn) undoes(e Rollback) (stack, stage string, err error) {
 	return stack, stage, nil
 }
 
-// undoesStack is the stack that a .rollback means which names none; stage "" = it names no stage either.
-func (t *turn) undoesStack(stage string) (string, error) {
-	var own []Run
+// undoesStack is the stack that a Rollback means which names none.
+func (t *turn) undoesStack(e Rollback) (string, error) {
+	var own, flips []Run
 	for _, run := range t.Busy {
-		if run.Host == "" && t.rides(run) && (stage == "" || run.Stage == stage) {
-			own = append(own, run)
+		if run.Host != "" || !t.rides(run) || e.Stage != "" && run.Stage != e.Stage {
+			continue
+		}
+		own = append(own, run)
+		if run.Stuck || slices.Contains(e.Flipping, run.Stack) {
+			flips = append(flips, run)
 		}
 	}
-	if err := oneTrain(".rollback", own); err != nil {
+	if err := oneTrain(".rollback", flips); err != nil {
 		return "", err
 	}
-	of := func(l Live) bool {
-		return (stage == "" || l.Stage == stage) && (len(own) == 0 || slices.ContainsFunc(own, func(r Run) bool { return r.Stack == l.Stack }))
-	}
-	l := t.latest(func(l Live) bool { return of(l) && t.mayRollback(l.Stack, &l) })
+	last := t.latest(func(l Live) bool {
+		switch {
+		case e.Stage != "" && l.Stage != e.Stage:
+			return false
+		case len(flips) > 0:
+			return slices.ContainsFunc(flips, func(r Run) bool { return r.Stack == l.Stack })
+		case len(own) > 0:
+			return t.mayFlipBack(l.Stack, &l)
+		}
+		return t.mayRollback(l.Stack, &l)
+	})
 	switch {
-	case l != nil:
-		return l.Stack, nil
+	case last != nil:
+		return last.Stack, nil
+	case len(flips) > 0:
+		return flips[0].Stack, nil
 	case len(own) > 0:
 		return own[0].Stack, nil
 	}

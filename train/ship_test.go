@@ -53,6 +53,7 @@ func TestUndoes(t *testing.T) {
 		"shipped to prod, left, and others go on": {by: human("carol"), want: "web prod"},
 		"the same one, as an op":                  {by: op("carol"), e: Rollback{Stack: "web"}, want: "web prod"},
 		"one's own runs, another's landed later":  {busy: []Run{config}, by: op("bob"), want: "config prod"},
+		"one's own flips, another's landed later": {busy: []Run{config}, by: op("bob"), e: Rollback{Flipping: []string{"config"}}, want: "config prod"},
 		"one's own is STUCK":                      {busy: []Run{stuck}, by: op("bob"), want: "config prod"},
 		"before COMMIT: the last that flipped":    {busy: []Run{web}, by: human("alice"), want: "web princess"},
 		"after COMMIT: what flips":                {busy: []Run{web}, by: human("alice"), e: Rollback{Flipping: []string{"web"}}, want: "web prod"},
@@ -67,6 +68,21 @@ func TestUndoes(t *testing.T) {
 		if stack, stage := s.Undoes(c.e, c.by); stack+" "+stage != c.want {
 			t.Errorf("%s: %s %s, want %s", name, stack, stage, c.want)
 		}
+	}
+}
+
+// TestUndoesFirst: who has nothing live yet means what they have under way, not what an op may take back.
+func TestUndoesFirst(t *testing.T) {
+	s := two([]Live{landedAt("web", "prod", 2, human("carol"))}, []Run{{Stack: "config", Stage: "prod", Train: 2}})
+	if stack, stage := s.Undoes(Rollback{}, op("bob")); stack != "config" || stage != "prod" {
+		t.Errorf("%s %s", stack, stage)
+	}
+	s.Busy = append(s.Busy, Run{Stack: "web", Stage: "prod", Train: 1})
+	s.Queue.Trains[0].Riders = append(s.Queue.Trains[0].Riders, Rider{Nick: "bob", Who: human("bob")})
+	_, _, err := s.Apply(Input{At: day(1), By: human("bob"), Event: Rollback{Flipping: []string{"config", "web"}}})
+	var refused *Refusal
+	if !errors.As(err, &refused) || refused.Code != "which" {
+		t.Errorf("two of one's own flip: %v", err)
 	}
 }
 
