@@ -94,7 +94,7 @@ type Deployer interface {
 	// Commits are what a rollout from one commit to another brings; to "" = what the branch holds now.
 	Commits(ctx context.Context, stack, from, to string) ([]release.Commit, error)
 	// Prune drops old releases of a stack, but none of inUse.
-	Prune(ctx context.Context, stack string, inUse ...string) error
+	Prune(stack string, inUse ...string) error
 }
 
 // Bot ties the train, the rollouts, the journal and the channel together. All its

@@ -243,7 +243,7 @@ func (b *Bot) prune(stack string) {
 	keep := b.book.InUse(stack)
 	b.deeds = append(b.deeds, func() {
 		b.archive(func(c *crew) func() {
-			if err := c.Prune(b.ctx, stack, keep...); err != nil {
+			if err := c.Prune(stack, keep...); err != nil {
 				b.cfg.Log.Warn().Err(err).Str("stack", stack).Msg("drop old releases")
 			}
 			return func() {}

@@ -241,7 +241,7 @@ func (f *scripted) brings(stack string, c release.Commit) {
 	f.commits[stack] = append([]release.Commit{c}, f.commits[stack]...)
 }
 
-func (f *scripted) Prune(ctx context.Context, stack string, inUse ...string) error {
+func (f *scripted) Prune(stack string, inUse ...string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.kept[stack] = inUse

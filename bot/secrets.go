@@ -150,8 +150,8 @@ func (d discreet) Commits(ctx context.Context, stack, from, to string) ([]releas
 	return all, d.hide(err)
 }
 
-func (d discreet) Prune(ctx context.Context, stack string, inUse ...string) error {
-	return d.hide(d.Deployer.Prune(ctx, stack, inUse...))
+func (d discreet) Prune(stack string, inUse ...string) error {
+	return d.hide(d.Deployer.Prune(stack, inUse...))
 }
 
 // hiddenError is err in other words.

@@ -183,12 +183,12 @@ func (f *Fleet) Commits(ctx context.Context, stack, from, to string) ([]release.
 
 // Prune removes releases of a stack beyond its Keep, but never those of inUse
 // (deploy.Book.InUse). The owner calls it after a rollout is DONE.
-func (f *Fleet) Prune(ctx context.Context, stack string, inUse ...string) error {
+func (f *Fleet) Prune(stack string, inUse ...string) error {
 	s := f.stacks[stack]
 	if s == nil {
 		return fmt.Errorf("there is no stack %q", stack)
 	}
-	return s.store.Prune(ctx, inUse...)
+	return s.store.Prune(inUse...)
 }
 
 // lateError is a bound that was passed.

@@ -87,7 +87,7 @@ func TestLocal(t *testing.T) {
 	serves(t, a, "release 2")
 	serves(t, b, "release 2")
 
-	if err := r.fleet.Prune(t.Context(), "web", r.book.InUse("web")...); err != nil {
+	if err := r.fleet.Prune("web", r.book.InUse("web")...); err != nil {
 		t.Error(err)
 	}
 	for _, s := range r.fleet.Status(t.Context(), target) {

@@ -254,7 +254,7 @@ func TestPrune(t *testing.T) {
 		}
 		ids = append(ids, rel.ID)
 	}
-	if err := s.Prune(t.Context(), ids[0], "no-such-release"); err != nil {
+	if err := s.Prune(ids[0], "no-such-release"); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range []bool{true, false, false, true, true} {

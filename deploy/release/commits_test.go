@@ -85,9 +85,6 @@ func TestDeafServer(t *testing.T) {
 	if _, err := s.Build(aborted, "", nil); !errors.Is(err, stop) {
 		t.Errorf("a build that waits = %v", err)
 	}
-	if err := s.Prune(aborted); !errors.Is(err, stop) {
-		t.Errorf("a prune that waits = %v", err)
-	}
 	give()
 	if err := <-asked; !errors.Is(err, context.Canceled) {
 		t.Errorf("Commits() = %v", err)

@@ -1,7 +1,6 @@
 package release
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -13,12 +12,9 @@ import (
 // Prune removes all but the newest releases that Open was told to keep, and all
 // checkouts but the newest release's. It never removes those of inUse: what is
 // live anywhere, what a rollout ships, what a Run runs in.
-func (s *Store) Prune(ctx context.Context, inUse ...string) error {
-	over, err := s.await(ctx)
-	if err != nil {
-		return err
-	}
-	defer over()
+func (s *Store) Prune(inUse ...string) error {
+	s.turn <- struct{}{} // a bot that ends does this last
+	defer func() { <-s.turn }()
 	all, err := s.archived()
 	if err != nil {
 		return err
