@@ -204,18 +204,22 @@ func (b *Bot) find(name string) (Command, bool) {
 
 // near returns the command that a mistyped name nearly is, "" without one.
 func (b *Bot) near(name string) string {
-	name = strings.ToLower(name)
 	if len(name) < 3 {
 		return ""
 	}
 	for _, c := range b.commands {
 		for _, n := range append([]string{c.Name}, c.Aliases...) {
-			if len(n) > 2 && oneOff(name, n) {
+			if nearly(name, n) {
 				return c.Name
 			}
 		}
 	}
 	return ""
+}
+
+// nearly reports whether what was said is one letter off a name that is not too short for that.
+func nearly(said, name string) bool {
+	return len(name) > 2 && oneOff(strings.ToLower(said), strings.ToLower(name))
 }
 
 // oneOff reports whether one letter more, less, other or two swapped make a of b.
@@ -299,7 +303,7 @@ func parseJoin(b *Bot, args []word) (train.Event, error) {
 		default:
 			s, ok := b.train.Rules.Find(strings.Trim(w.text, "()")) // as the topic has it, too
 			if !ok {
-				return nil, usage("%q is no stack (%s) and no word of .join", w.name(), strings.Join(stackNames(b.train.Rules), ", "))
+				return nil, usage("%q is no stack (%s) and no word of .join", w.name(), strings.Join(b.train.Rules.Names(), ", "))
 			}
 			j.Stack = s.Name
 		}
@@ -349,7 +353,7 @@ func parseRollback(b *Bot, args []word) (train.Event, error) {
 		s, _ := of.Find(r.Stack)
 		of.Stacks = []train.Stack{s}
 	} else {
-		names = stackNames(of)
+		names = of.Names()
 	}
 	for _, g := range stages(of) {
 		names = append(names, g.Name)
@@ -371,7 +375,7 @@ func parseAbort(b *Bot, args []word) (train.Event, error) {
 	if a.Stack != "" {
 		return a, nil
 	}
-	return a, mistyped(args, stackNames(b.train.Rules), ".abort [STACK]")
+	return a, mistyped(args, b.train.Rules.Names(), ".abort [STACK]")
 }
 
 // mistyped refuses what stands behind a word that stops or undoes something when it is nearly
@@ -381,7 +385,7 @@ func mistyped(args []word, names []string, usage string) error {
 		return nil
 	}
 	for _, n := range names {
-		if len(n) > 2 && oneOff(strings.ToLower(args[0].text), strings.ToLower(n)) {
+		if nearly(args[0].text, n) {
 			return &usageError{fmt.Sprintf("%q: do you mean %s? %s", args[0].name(), n, usage)}
 		}
 	}
@@ -439,11 +443,4 @@ func parseQuiet(_ *Bot, args []word) (train.Event, error) {
 		return train.Quiet{}, nil
 	}
 	return nil, &usageError{".quiet on, or .quiet off"}
-}
-
-func stackNames(r train.Rules) (names []string) {
-	for _, s := range r.Stacks {
-		names = append(names, s.Name)
-	}
-	return names
 }

@@ -290,11 +290,7 @@ func (t *turn) stackNamed(word string) (string, error) {
 	if s, ok := t.Rules.Find(word); ok {
 		return s.Name, nil
 	}
-	var names []string
-	for _, s := range t.Rules.Stacks {
-		names = append(names, s.Name)
-	}
-	return "", refuse("no such stack", "there is no stack %s: it is one of %s", word, strings.Join(names, ", "))
+	return "", refuse("no such stack", "there is no stack %s: it is one of %s", word, strings.Join(t.Rules.Names(), ", "))
 }
 
 // whereabouts says in a few words how far a train is.

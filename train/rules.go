@@ -41,6 +41,14 @@ func (r Rules) Find(word string) (Stack, bool) {
 	return Stack{}, false
 }
 
+// Names are those of the stacks, in their order.
+func (r Rules) Names() (names []string) {
+	for _, s := range r.Stacks {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
 // Default is the name of the first stack, "" without stacks.
 func (r Rules) Default() string {
 	if len(r.Stacks) == 0 {

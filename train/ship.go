@@ -437,7 +437,7 @@ func (t *turn) undoes(e Rollback) (stack, stage string, err error) {
 	switch {
 	case e.Stage != "":
 		return stack, e.Stage, nil
-	case run != nil && (run.Stuck || slices.Contains(e.Flipping, stack) && run.Host == ""): // it waits for this word, or is what burns
+	case run != nil && e.meant(*run):
 		return stack, run.Stage, nil
 	}
 	l := t.latest(func(l Live) bool { return l.Stack == stack && t.mayFlipBack(stack, &l) })
@@ -453,6 +453,11 @@ func (t *turn) undoes(e Rollback) (stack, stage string, err error) {
 	return stack, stage, nil
 }
 
+// meant reports whether a rollout waits for this word, or is what burns.
+func (e Rollback) meant(run Run) bool {
+	return run.Stuck || run.Host == "" && slices.Contains(e.Flipping, run.Stack)
+}
+
 // undoesStack is the stack that a Rollback means which names none.
 func (t *turn) undoesStack(e Rollback) (string, error) {
 	var own, flips []Run
@@ -461,7 +466,7 @@ func (t *turn) undoesStack(e Rollback) (string, error) {
 			continue
 		}
 		own = append(own, run)
-		if run.Stuck || slices.Contains(e.Flipping, run.Stack) {
+		if e.meant(run) {
 			flips = append(flips, run)
 		}
 	}

@@ -306,14 +306,11 @@ func tlsConfig(cfg IRCConfig) (*tls.Config, error) {
 
 // stackOf returns the name of the stack that a word means, or says which there are.
 func stackOf(cfg Config, word string) (string, error) {
-	if s, ok := rulesOf(cfg).Find(word); ok {
+	rules := rulesOf(cfg)
+	if s, ok := rules.Find(word); ok {
 		return s.Name, nil
 	}
-	var names []string
-	for _, s := range cfg.Stacks {
-		names = append(names, s.Name)
-	}
-	return "", exit(exitUsage, "there is no stack %s: it is one of %s", word, strings.Join(names, ", "))
+	return "", exit(exitUsage, "there is no stack %s: it is one of %s", word, strings.Join(rules.Names(), ", "))
 }
 
 // hostsOf names the hosts of a stage, or says what there is instead.

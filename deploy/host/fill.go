@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -261,7 +260,7 @@ func (f *filling) retouch(w *placer, i, o int) error {
 		return nil
 	}
 	if info, err = dir.Lstat(name); err == nil {
-		f.stamps[i] = release.StampOf(info.Sys().(*syscall.Stat_t), e.Sum)
+		f.stamps[i] = release.StampOf(info, e.Sum)
 	}
 	return err
 }

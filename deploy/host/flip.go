@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -32,13 +33,14 @@ func (s *session) flip(ctx context.Context, req Request, resp *Response) error {
 	if st.Live != req.Side && st.Live != req.From {
 		return s.moved(st.Live, req.From)
 	}
-	if there, err := s.exists(req.Side); err != nil {
-		return err
-	} else if !there {
-		return refuse(Unsealed, "%s/%s does not exist", s.path, req.Side)
-	}
-	if have := st.Sides[req.Side]; have.Release != req.Seal.Release || have.Digest != req.Seal.Digest {
+	have := st.Sides[req.Side]
+	if have.Release != req.Seal.Release || have.Digest != req.Seal.Digest {
 		return refuse(Unsealed, "%s/%s is not sealed with release %s", s.path, req.Side, req.Seal.Release)
+	}
+	if have.Digest == "" { // only a side that is there is sealed
+		if there, err := s.exists(req.Side); err != nil || !there {
+			return cmp.Or(err, refuse(Unsealed, "%s/%s does not exist", s.path, req.Side))
+		}
 	}
 	if st.Live == req.Side {
 		resp.Ready = true

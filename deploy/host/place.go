@@ -121,7 +121,7 @@ func (w *placer) put(e deploy.Entry, mtime time.Time, src source) (release.Stamp
 	if err != nil {
 		return release.Stamp{}, errors.Join(err, dir.Remove(name))
 	}
-	return release.StampOf(&st, e.Sum), nil
+	return release.StampOfStat(&st, e.Sum), nil
 }
 
 // create makes a file that was not there, to be written to.

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"io"
 	"os"
-	"syscall"
 
 	"pushtrain/deploy"
 	"pushtrain/deploy/release"
@@ -145,5 +144,5 @@ func (s *session) keep(side deploy.Side, r record, info os.FileInfo) {
 	if s.recalled == nil {
 		s.recalled = map[deploy.Side]recalled{}
 	}
-	s.recalled[side] = recalled{release.StampOf(info.Sys().(*syscall.Stat_t), "record"), r}
+	s.recalled[side] = recalled{release.StampOf(info, "record"), r}
 }

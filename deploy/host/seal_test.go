@@ -90,7 +90,7 @@ func TestSealTrustsStamps(t *testing.T) {
 	p.refused(seal(deploy.Yin, one), Differs, "a: content differs")
 	info, err := os.Lstat(filepath.Join(root, "yin", "a"))
 	must(t, err)
-	rec.stamps[0] = release.StampOf(info.Sys().(*syscall.Stat_t), rec.tree.Entries[0].Sum)
+	rec.stamps[0] = release.StampOf(info, rec.tree.Entries[0].Sum)
 	put(t, root, map[string]string{state + "/yin.stamps": string(rec.pack())})
 	p.must(seal(deploy.Yin, one))
 	p.hangUp() // or nothing was done in the side since

@@ -24,8 +24,13 @@ type Stamp struct {
 	Sum   string // SHA-256, 64 hex digits
 }
 
-// StampOf returns the stamp of the file that was hashed to sum and that st is of.
-func StampOf(st *syscall.Stat_t, sum string) Stamp {
+// StampOf returns the stamp of the file that was hashed to sum and that info is of.
+func StampOf(info fs.FileInfo, sum string) Stamp {
+	return StampOfStat(info.Sys().(*syscall.Stat_t), sum)
+}
+
+// StampOfStat is StampOf for who has no more than st.
+func StampOfStat(st *syscall.Stat_t, sum string) Stamp {
 	return Stamp{Inode: st.Ino, Size: st.Size, Mtime: st.Mtim.Nano(), Ctime: st.Ctim.Nano(), Sum: sum}
 }
 
@@ -33,7 +38,7 @@ func StampOf(st *syscall.Stat_t, sum string) Stamp {
 func (s Stamp) Holds(info fs.FileInfo) bool { return s.holds(stampOf(info)) }
 
 // stampOf returns the stamp of the file as it is now, without Sum.
-func stampOf(info fs.FileInfo) Stamp { return StampOf(info.Sys().(*syscall.Stat_t), "") }
+func stampOf(info fs.FileInfo) Stamp { return StampOf(info, "") }
 
 // holds reports whether the file, whose stamp is now, is still the one hashed.
 func (s Stamp) holds(now Stamp) bool {
