@@ -97,13 +97,11 @@ func (f *figures) race(t *testing.T, n, files int, dir string) {
 	r.version() // memory that the machine has not used yet is slow
 	r.forget()
 	first = append(first, r.version())
-	var piped []time.Duration
+	var plain, lean []time.Duration
 	for range f.pick(3, 1) { // by turns: a machine has its slow minutes
 		r.wipe("web") // there is not room for both in memory
-		piped = append(piped, r.theirs(way{run: tarball.run}, r.shipped[0]))
-		r.wipe("peer/yin")
-		r.wipe("peer/yang")
-		clear(r.peer)
+		plain = append(plain, r.tar(plainTar))
+		lean = append(lean, r.tar(tarball))
 		known = append(known, r.ask(r.deploy)) // built already, so that both find the memory as it was just given back
 	}
 	second = append(second, r.version())
@@ -159,10 +157,13 @@ func (f *figures) race(t *testing.T, n, files int, dir string) {
 	}
 	took := func(l legs) time.Duration { return quantile(l.of(tookOf), 50) }
 	look := quantile(looks, 50)
-	tar := quantile(piped, 50)
-	f.add("", "first, to hosts never seen before", "%.2f | one tar to each %.2f (%.2f)", took(first).Seconds(), tar.Seconds(), ratio(took(first), tar))
-	f.add("", "first, the helper is there", "%.2f (%.2f)", took(known).Seconds(), ratio(took(known), tar))
-	f.add("", "second, the other side is empty", "%.2f (%.2f)", took(second).Seconds(), ratio(took(second), tar))
+	whole := func(l legs) string {
+		p, q := quantile(plain, 50), quantile(lean, 50)
+		return fmt.Sprintf("%.2f | one tar to each %.2f (%.2f) | the same over lean ssh %.2f (%.2f)", took(l).Seconds(), p.Seconds(), ratio(took(l), p), q.Seconds(), ratio(took(l), q))
+	}
+	f.add("", "first, to hosts never seen before", "%s", whole(first))
+	f.add("", "first, the helper is there", "%s", whole(known))
+	f.add("", "second, the other side is empty", "%s", whole(second))
 	f.add("", fmt.Sprintf("1 %% changed (and 1 %% before), middle of %d", len(changed)), "%.2f%s", took(changed).Seconds(), others(took(changed)))
 	f.add("", "nothing changed", "%.2f, %.2f of 1 %% | stat walk over lean ssh %.2f (%.2f)", took(nothing).Seconds(), ratio(took(nothing), took(changed)), look.Seconds(), ratio(took(nothing), look))
 	f.add("", "rollback, from the command to the last flip", "sessions open %s | sessions lost %s", ms(quantile(warm.of(lastOf), 50)), ms(quantile(cold.of(lastOf), 50)))
@@ -402,6 +403,16 @@ func (r *runner) theirs(w way, id string) time.Duration {
 	}
 	r.side, r.peer[g.side] = g.side, id
 	r.same("peer", id)
+	return took
+}
+
+// tar has the first release taken to all hosts, which hold nothing, in one of the ways of tar; nothing is left of it.
+func (r *runner) tar(w way) time.Duration {
+	r.t.Helper()
+	took := r.theirs(w, r.shipped[0])
+	r.wipe("peer/yin")
+	r.wipe("peer/yang")
+	clear(r.peer)
 	return took
 }
 

@@ -48,7 +48,8 @@ func (g going) sh(t testing.TB, script string, more ...string) {
 
 const (
 	moveLink = `ln -s $s /srv/peer/.cur && mv -T /srv/peer/.cur /srv/peer/current`
-	leanSSH  = `ssh -F "$c" -o Ciphers=aes128-gcm@openssh.com -o KexAlgorithms=curve25519-sha256`
+	plainSSH = `ssh -F "$c"`
+	leanSSH  = plainSSH + ` -o Ciphers=aes128-gcm@openssh.com -o KexAlgorithms=curve25519-sha256`
 )
 
 // loop is one rsync behind the other, then one ssh behind the other.
@@ -65,17 +66,24 @@ xargs -P 8 -I{} rsync -a --delete -e "ssh -F $c" "$t/" "{}:/srv/peer/$s/" <"$1" 
 xargs -P 8 -I{} ssh -F "$c" {} "`+moveLink+`" <"$1"`, filepath.Join(t.TempDir(), "hosts"))
 }}
 
-// tarball is the best that we could make by hand: what changed, as one tar, made
-// once and piped to eight hosts at a time over a cheap ssh.
-var tarball = way{name: "tar of the changes, lean ssh", run: func(t testing.TB, g going) {
+// tarball is the best that we could make by hand: what changed, as one tar over a
+// cheap ssh.
+var tarball = way{name: "tar of the changes, lean ssh", run: func(t testing.TB, g going) { g.tar(t, leanSSH) }}
+
+// plainTar is the same over ssh as it is.
+var plainTar = way{name: "tar", run: func(t testing.TB, g going) { g.tar(t, plainSSH) }}
+
+// tar makes what changed into one tar, once, and pipes it to eight hosts at a time.
+func (g going) tar(t testing.TB, ssh string) {
+	t.Helper()
 	dir := t.TempDir()
 	changed, gone := changes(t, g)
 	if err := os.WriteFile(filepath.Join(dir, "changed"), changed, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	g.sh(t, `cat >"$1/hosts"; tar -C "$t" --no-recursion --null -T "$1/changed" -cf "$1/tar" &&
-xargs -P 8 -I{} sh -c '`+strings.ReplaceAll(leanSSH, `"$c"`, `"$0"`)+` $1 "$2" <"$3/tar"' "$c" {} "cd /srv/peer/$s && rm -rf -- $2 && tar xpf - && `+moveLink+`" "$1" <"$1/hosts"`, dir, gone)
-}}
+xargs -P 8 -I{} sh -c '`+strings.ReplaceAll(ssh, `"$c"`, `"$0"`)+` $1 "$2" <"$3/tar"' "$c" {} "cd /srv/peer/$s && rm -rf -- $2 && tar xpf - && `+moveLink+`" "$1" <"$1/hosts"`, dir, gone)
+}
 
 // changes are the paths that differ, each with a NUL behind it, and those that are
 // gone, as words of a shell.
