@@ -29,8 +29,6 @@ func answerTime(v host.Verb) time.Duration {
 	switch v {
 	case host.Hello, host.Status, host.Checkup, host.Tail, host.Unlock:
 		return fenceTime
-	case host.Fill:
-		return verifyTime // it reads and writes what it has already
 	case host.Prepare:
 		return 2 * time.Minute // where room is short it counts what the side holds
 	}

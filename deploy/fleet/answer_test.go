@@ -1,7 +1,9 @@
 package fleet
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -175,6 +177,74 @@ func TestFillsForEver(t *testing.T) {
 				}
 				if _, err := l.ask(t.Context(), noLock, host.Request{Do: host.Status}); err != nil {
 					t.Errorf("the next session: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestLargeTree: a host that reads a large release, and says all the while that it is at it, has the time
+// that a slow disk takes, and no more.
+func TestLargeTree(t *testing.T) {
+	const reads = 5 * time.Minute
+	peer := func(verb host.Verb) func(io.Reader, io.Writer) { // it reads when it is asked to do verb
+		return func(in io.Reader, out io.Writer) {
+			lines := bufio.NewReader(in)
+			for {
+				line, err := lines.ReadBytes('\n')
+				var req host.Request
+				if err != nil || json.Unmarshal(line, &req) != nil {
+					return
+				}
+				_, _ = io.CopyN(io.Discard, lines, req.Blob)
+				resp := host.Response{N: req.N, Version: host.Version, Rsync: "3.2.7"}
+				if req.Do == host.Seal && req.Blob == 0 {
+					resp.Err, resp.Code = "seal without a manifest", host.Bad
+				}
+				if req.Do == verb && resp.Err == "" {
+					for range reads / host.BusyEvery {
+						time.Sleep(host.BusyEvery)
+						if _, err := fmt.Fprintf(out, `{"N":%d,"Busy":true}`+"\n", req.N); err != nil {
+							return
+						}
+					}
+				}
+				if json.NewEncoder(out).Encode(resp) != nil {
+					return
+				}
+			}
+		}
+	}
+	for _, c := range []struct {
+		verb  host.Verb
+		bytes int64
+		late  string // "" = it is waited for
+	}{
+		{host.Lock, 10 << 30, ""},
+		{host.Lock, 1 << 20, "no answer within 2m20s"},
+		{host.Seal, 10 << 30, ""},
+		{host.Seal, 1 << 20, ""},
+	} {
+		t.Run(fmt.Sprintf("%s of %d MB", c.verb, c.bytes>>20), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l, err := Host{Name: "a", Local: true}.link(Stack{Name: "web", Root: t.TempDir()})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer l.close()
+				l.open, l.s = t.Context(), scripted(peer(c.verb))
+				r := deploy.Release{ID: "1", Digest: "d", Bytes: c.bytes}
+				d := deed{f: &Fleet{open: t.Context()}, l: l, name: "a", lock: lock{epoch: 7}, out: func(Line) {}}
+				d.r.Release = r
+				switch c.verb {
+				case host.Lock:
+					_, err = d.fence(t.Context())
+				case host.Seal:
+					l.epoch = 7
+					err = d.seal(t.Context(), deploy.Verify{Side: deploy.Yin, Release: r}, &cargo{blob: make([]byte, 1<<20)})
+				}
+				if c.late == "" && err != nil || c.late != "" && (err == nil || !strings.Contains(err.Error(), c.late)) {
+					t.Errorf("%v, want %q", err, c.late)
 				}
 			})
 		})

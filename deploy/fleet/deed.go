@@ -71,7 +71,7 @@ func (d deed) do(ctx context.Context, e deploy.Effect) (deploy.Event, error) {
 }
 
 func (d deed) fence(ctx context.Context) (deploy.Event, error) {
-	ctx, cancel := d.f.until(ctx, fenceTime+installTime)
+	ctx, cancel := d.f.until(ctx, fenceTime+installTime+readTime(d.r.Release))
 	defer cancel()
 	standing, taken, err := d.l.fence(ctx, d.lock, d.say)
 	return deploy.Fenced{Host: d.name, Standing: standing, Taken: taken}, err
@@ -80,7 +80,7 @@ func (d deed) fence(ctx context.Context) (deploy.Event, error) {
 // prepare fills a side: with what the host lacks, where the host knows what it
 // has, else by rsync. Every try begins with the host's word that it may be written.
 func (d deed) prepare(ctx context.Context, e deploy.Prepare) error {
-	ctx, cancel := d.f.until(ctx, prepareTime)
+	ctx, cancel := d.f.until(ctx, prepareTime+readTime(e.Release))
 	defer cancel()
 	if err := d.guard(e); err != nil {
 		return err
@@ -174,7 +174,7 @@ func (d deed) rsync(ctx context.Context, r deploy.Release, side deploy.Side, che
 // verify has the host hash a side and seal it. Where rsync was fooled by times
 // and sizes, contents are compared, once.
 func (d deed) verify(ctx context.Context, e deploy.Verify) error {
-	ctx, cancel := d.f.until(ctx, verifyTime)
+	ctx, cancel := d.f.until(ctx, verifyTime+readTime(e.Release))
 	defer cancel()
 	c, err := d.s.cargo.load(d.s.store, e.Release)
 	if err != nil {
@@ -204,8 +204,7 @@ func (d deed) seal(ctx context.Context, e deploy.Verify, c *cargo) error {
 	_, err := d.l.ask(ctx, d.lock, req)
 	var no *refusal
 	if errors.As(err, &no) && no.Code == host.Bad {
-		req.Tree = &c.manifest
-		_, err = d.l.ask(ctx, d.lock, req)
+		_, err = d.l.askWith(ctx, d.lock, req, c.blob)
 	}
 	return err
 }

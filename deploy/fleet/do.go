@@ -25,6 +25,14 @@ const (
 	commitsTime = time.Minute
 )
 
+// slowDisk is how fast what a host reads or writes in whole is read or written at least, in bytes a second.
+const slowDisk = 20 << 20
+
+// readTime is how long a host may take for reading a release, on top of what it takes for anything.
+func readTime(r deploy.Release) time.Duration {
+	return time.Duration(max(0, r.Bytes)/slowDisk) * time.Second
+}
+
 // Do carries out an effect of r and returns its answer: the event of its name or
 // Failed, exactly one; nil for the effects that are not answered. It waits for
 // whatever it started, also when ctx ends. Effects of one rollout may be done at

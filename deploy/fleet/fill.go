@@ -17,10 +17,7 @@ import (
 func (d deed) fill(ctx context.Context, c *cargo, side deploy.Side) error {
 	seal := deploy.Seal{Release: c.release.ID, Digest: c.release.Digest, Epoch: d.lock.epoch}
 	req := host.Request{Do: host.Fill, Side: side, Seal: seal, Blob: int64(len(c.blob))}
-	resp, err := d.l.stream(ctx, d.lock, req, func(to *intake) error {
-		_, err := to.Write(c.blob)
-		return err
-	})
+	resp, err := d.tree(ctx, req, c)
 	if err != nil {
 		return err
 	}
@@ -43,6 +40,17 @@ func (d deed) fill(ctx context.Context, c *cargo, side deploy.Side) error {
 	}
 	d.out(Line{Host: d.name, Percent: 100})
 	return nil
+}
+
+// tree sends the host what the release is made of. It reads and writes then what it has already.
+func (d deed) tree(ctx context.Context, req host.Request, c *cargo) (host.Response, error) {
+	limit := verifyTime + readTime(c.release)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, lateError(limit))
+	defer cancel()
+	return d.l.stream(ctx, d.lock, req, func(to *intake) error {
+		_, err := to.Write(c.blob)
+		return err
+	})
 }
 
 // wanted returns the files that a host has asked for, and their size in all.

@@ -96,7 +96,7 @@ func TestForced(t *testing.T) {
 
 	h.Admit("host-1", `restrict,command="echo ready; read x; echo '{\"N\":1,\"Version\":1}'; read x"`)
 	r.fleet = r.open(t.TempDir(), "/srv/web", h.Config)
-	r.ship(deploy.Aborted, "speaks protocol 1, and this one 3: install this version there")
+	r.ship(deploy.Aborted, fmt.Sprintf("speaks protocol 1, and this one %d: install this version there", host.Version))
 }
 
 // refusals asks host-1 for everything that the key of a bot must not open.

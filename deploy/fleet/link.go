@@ -57,15 +57,28 @@ func (r *refusal) Error() string { return r.Err }
 // idempotent: where the session is lost, it is opened once more and asked again.
 // The error is a *refusal when the host said no, and a reason for a person in any case.
 func (l *link) ask(ctx context.Context, lk lock, req host.Request) (host.Response, error) {
+	return l.askWith(ctx, lk, req, nil)
+}
+
+// askWith is ask of a request with a Blob; nil = it has none.
+func (l *link) askWith(ctx context.Context, lk lock, req host.Request, blob []byte) (host.Response, error) {
+	var body func(*intake) error
+	if blob != nil {
+		req.Blob = int64(len(blob))
+		body = func(to *intake) error {
+			_, err := to.Write(blob)
+			return err
+		}
+	}
 	if err := l.take(ctx); err != nil {
 		return host.Response{}, err
 	}
 	defer l.give()
 	had := l.s != nil
-	resp, err := l.try(ctx, lk, req)
+	resp, err := l.try(ctx, lk, req, body)
 	var lost lostError
 	if had && errors.As(err, &lost) && ctx.Err() == nil {
-		resp, err = l.try(ctx, lk, req)
+		resp, err = l.try(ctx, lk, req, body)
 	}
 	if err == nil && resp.Err != "" {
 		err = &refusal{resp}
@@ -135,7 +148,7 @@ func (l *link) beat() {
 }
 
 // try sends req over a session that holds what lk asks for.
-func (l *link) try(ctx context.Context, lk lock, req host.Request) (host.Response, error) {
+func (l *link) try(ctx context.Context, lk lock, req host.Request, body func(*intake) error) (host.Response, error) {
 	if _, err := l.dial(ctx); err != nil {
 		return host.Response{}, err
 	}
@@ -145,7 +158,7 @@ func (l *link) try(ctx context.Context, lk lock, req host.Request) (host.Respons
 		}
 	}
 	req.Epoch = lk.epoch
-	return l.call(ctx, req)
+	return l.callWith(ctx, req, body)
 }
 
 // call sends one request; a session that is lost is gone.

@@ -129,7 +129,7 @@ func (s *session) exchange(ctx context.Context, req host.Request, body func(*int
 			s.clock.hear(sent, resp.Heard, resp.Told, time.Since(s.began))
 			return resp, nil
 		}
-		if most := busyFew + int(time.Since(began)/(host.BusyEvery/2)); body == nil || busy > most {
+		if most := busyFew + int(time.Since(began)/(host.BusyEvery/2)); busy > most {
 			return host.Response{}, errors.New("it says that it is busy, more often than anybody wants to hear")
 		}
 		alive()

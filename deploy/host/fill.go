@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -71,19 +70,9 @@ func (s *session) fill(ctx context.Context, req Request, body *blob, resp *Respo
 	if len(f.tree.Entries) > 0 {
 		return refuse(Bad, "%s/%s is being filled already", s.path, f.side)
 	}
-	if req.Blob > maxLine {
-		return refuse(Bad, "a manifest of %d bytes", req.Blob)
-	}
-	b := make([]byte, req.Blob)
-	if _, err := io.ReadFull(body, b); err != nil {
-		return fmt.Errorf("read the manifest: %w", err)
-	}
-	tree, times, err := deploy.Unpack(b)
+	tree, times, err := body.manifest(req.Seal)
 	if err != nil {
-		return refuse(Bad, "the manifest is not that of a release: %v", err)
-	}
-	if digest := tree.Digest(); digest != req.Seal.Digest {
-		return refuse(Bad, "the manifest's digest is %s, not %s", digest, req.Seal.Digest)
+		return err
 	}
 	if len(times) != 8*tree.Files() {
 		return refuse(Bad, "%d bytes of times for %d files", len(times), tree.Files())

@@ -346,8 +346,10 @@ func TestFillCut(t *testing.T) {
 	if p.must(Request{Do: Prepare, Side: deploy.Yin, Seal: next.seal}).Fill {
 		t.Error("a side that nobody knows may be filled")
 	}
-	fill(t, root, deploy.Yin, tree{next.seal, next.m, map[string]string{"a": "2", "lib/b": "b", "c": "ccc"}})
-	p.must(Request{Do: Seal, Side: deploy.Yin, Seal: next.seal, Tree: &next.m})
+	fill(t, root, deploy.Yin, tree{next.seal, map[string]string{"a": "2", "lib/b": "b", "c": "ccc"}})
+	if resp := p.stream(Request{Do: Seal, Side: deploy.Yin, Seal: next.seal}, next.blob); resp.Err != "" {
+		t.Fatal(resp.Err)
+	}
 	if rec, whole := (&session{root: open(t, root)}).recall(deploy.Yin); !whole || rec.tree.Digest() != next.seal.Digest {
 		t.Errorf("the record of a side that rsync filled is %+v", rec)
 	}

@@ -23,6 +23,9 @@ func FuzzServe(f *testing.F) {
 			if err := json.NewEncoder(&b).Encode(req); err != nil {
 				f.Fatal(err)
 			}
+			if req.Blob > 0 {
+				b.Write(packed(req.Seal))
+			}
 		}
 		return b.Bytes()
 	}
@@ -30,7 +33,7 @@ func FuzzServe(f *testing.F) {
 	f.Add(script(Request{Do: Hello}, with(Request{Do: Lock}), with(prepare(deploy.Yang, one)), with(seal(deploy.Yang, one)),
 		with(flip(deploy.Yin, deploy.Yang, one)), Request{Do: Status}, with(Request{Do: Unlock})))
 	f.Add(script(with(Request{Do: Lock}), with(Request{Do: Flip, Side: "../x", From: "yin", Seal: one.seal})))
-	f.Add([]byte("\n{}\n[1]\nnull\n\x00\xff\n{\"Tree\":{\"Entries\":[{\"Path\":\"../x\"}]}}\n"))
+	f.Add([]byte("\n{}\n[1]\nnull\n\x00\xff\n{\"Blob\":3}\nabc{}\n"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if len(in) > 1<<20 || runs(in) {
 			return

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pushtrain/deploy"
 )
 
 // Silence is how long a session that holds the lock may say nothing: a bot whose
@@ -110,6 +112,26 @@ func (b *blob) take(most int64) ([]byte, error) {
 func (b *blob) Read(p []byte) (int, error) {
 	part, err := b.take(int64(len(p)))
 	return copy(p, part), err
+}
+
+// manifest reads the Blob, which begins with the packed manifest that seal is of, and
+// returns what stands behind it, too.
+func (b *blob) manifest(seal deploy.Seal) (deploy.Manifest, []byte, error) {
+	if b.left > maxManifest {
+		return deploy.Manifest{}, nil, refuse(Bad, "a manifest of %d bytes", b.left)
+	}
+	all := make([]byte, b.left)
+	if _, err := io.ReadFull(b, all); err != nil {
+		return deploy.Manifest{}, nil, fmt.Errorf("read the manifest: %w", err)
+	}
+	m, rest, err := deploy.Unpack(all)
+	if err != nil {
+		return m, nil, refuse(Bad, "the manifest is not that of a release: %v", err)
+	}
+	if digest := m.Digest(); digest != seal.Digest {
+		return m, nil, refuse(Bad, "the manifest's digest is %s, not %s", digest, seal.Digest)
+	}
+	return m, rest, nil
 }
 
 // readLine returns the next line, of limit bytes at most, without its end. What stands behind the last

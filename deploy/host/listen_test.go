@@ -62,14 +62,14 @@ func TestSilenceIsNotWork(t *testing.T) {
 			}
 		}()
 		for range 3 {
-			if line, err := heard.next(maxSmall, true); string(line) != "x" || err != nil {
+			if line, err := heard.next(maxLine, true); string(line) != "x" || err != nil {
 				t.Fatalf("next() = %q, %v", line, err)
 			}
 			time.Sleep(10 * time.Minute) // it works
 		}
 		cancel()
 		for range 3 { // what was sent meanwhile
-			if _, err := heard.next(maxSmall, true); errors.Is(err, ErrSilent) {
+			if _, err := heard.next(maxLine, true); errors.Is(err, ErrSilent) {
 				return
 			}
 		}

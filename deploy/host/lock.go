@@ -59,7 +59,7 @@ func (s *session) takeLock(ctx context.Context, req Request) (err error) {
 		}
 	}
 	if req.Prove {
-		if err := s.reprove(ctx, standing); err != nil {
+		if err := s.beat(ctx, func(ctx context.Context) error { return s.reprove(ctx, standing) }); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -56,9 +57,17 @@ type peer struct {
 // dial begins a session about root.
 func dial(t testing.TB, root string) *peer {
 	t.Helper()
+	p, _ := deafPeer(t, root)
+	t.Cleanup(p.hangUp)
+	return p
+}
+
+// deafPeer starts a session that may be made to be heard by nobody; it is the caller's to end.
+func deafPeer(t testing.TB, root string) (p *peer, deafen func() error) {
+	t.Helper()
 	inR, inW := net.Pipe()
 	outR, outW := io.Pipe()
-	p := &peer{t: t, in: inW, out: bufio.NewScanner(outR), ended: make(chan error, 1), epoch: 1}
+	p = &peer{t: t, in: inW, out: bufio.NewScanner(outR), ended: make(chan error, 1), epoch: 1}
 	p.out.Buffer(nil, 1<<20) // as a bot takes
 	go func() {
 		err := Serve(context.Background(), root, inR, outW)
@@ -66,8 +75,7 @@ func dial(t testing.TB, root string) *peer {
 		outW.Close()
 		p.ended <- err
 	}()
-	t.Cleanup(p.hangUp)
-	return p
+	return p, outR.Close
 }
 
 // prompt is an input that never waits for its end.
@@ -89,6 +97,12 @@ func (p *peer) hangUp() {
 // ask sends req, with the peer's epoch if it has none, and returns the answer.
 func (p *peer) ask(req Request) Response {
 	p.t.Helper()
+	return p.tell(p.request(req))
+}
+
+// request is the next request as it is sent.
+func (p *peer) request(req Request) []byte {
+	p.t.Helper()
 	p.n++
 	req.N = p.n
 	if req.Epoch == 0 {
@@ -98,7 +112,11 @@ func (p *peer) ask(req Request) Response {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return p.say(b)
+	b = append(b, '\n')
+	if req.Blob > 0 {
+		b = append(b, packed(req.Seal)...)
+	}
+	return b
 }
 
 // say sends one line.
@@ -113,12 +131,15 @@ func (p *peer) tell(request []byte) Response {
 	if _, err := p.in.Write(request); err != nil {
 		p.t.Fatal(err)
 	}
-	if !p.out.Scan() {
-		p.t.Fatalf("no answer to %.200s", request)
-	}
 	var resp Response
-	if err := json.Unmarshal(p.out.Bytes(), &resp); err != nil {
-		p.t.Fatal(err)
+	for busy := true; busy; busy = resp.Busy {
+		if !p.out.Scan() {
+			p.t.Fatalf("no answer to %.200s", request)
+		}
+		resp = Response{}
+		if err := json.Unmarshal(p.out.Bytes(), &resp); err != nil {
+			p.t.Fatal(err)
+		}
 	}
 	if resp.N != p.n && resp.Code != Bad {
 		p.t.Fatalf("answer %d to request %d", resp.N, p.n)
@@ -148,9 +169,8 @@ func (p *peer) refused(req Request, code Code, says string) Response {
 
 // tree is a release as the other end has it.
 type tree struct {
-	seal     deploy.Seal
-	manifest deploy.Manifest
-	files    map[string]string
+	seal  deploy.Seal
+	files map[string]string
 }
 
 // newTree is the release id of files, by path.
@@ -162,7 +182,8 @@ func newTree(t testing.TB, id string, files map[string]string) tree {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tree{deploy.Seal{Release: id, Digest: m.Digest()}, m, files}
+	packs.Store(m.Digest(), m.Pack(nil))
+	return tree{deploy.Seal{Release: id, Digest: m.Digest()}, files}
 }
 
 func put(t testing.TB, dir string, files map[string]string) {
@@ -199,7 +220,16 @@ func prepare(side deploy.Side, tr tree) Request {
 	return Request{Do: Prepare, Side: side, Seal: tr.seal}
 }
 func seal(side deploy.Side, tr tree) Request {
-	return Request{Do: Seal, Side: side, Seal: tr.seal, Tree: &tr.manifest}
+	return Request{Do: Seal, Side: side, Seal: tr.seal, Blob: int64(len(packed(tr.seal)))}
+}
+
+// packs are the packed manifests of all trees, by their digests.
+var packs sync.Map
+
+// packed is the Blob of a request that has one, and what it is sealed with.
+func packed(seal deploy.Seal) []byte {
+	b, _ := packs.Load(seal.Digest)
+	return b.([]byte)
 }
 func flip(from, side deploy.Side, tr tree) Request {
 	return Request{Do: Flip, From: from, Side: side, Seal: tr.seal}

@@ -65,11 +65,7 @@ func newPowered(t *testing.T) *powered {
 func (p *powered) add(id string, files map[string]string) {
 	dir := p.t.TempDir()
 	put(p.t, dir, files)
-	m, err := release.Scan(p.t.Context(), dir)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	p.trees[id], p.place[id] = tree{deploy.Seal{Release: id, Digest: m.Digest()}, m, files}, dir
+	p.trees[id], p.place[id] = newTree(p.t, id, files), dir
 }
 
 func (p *powered) mark(format string, args ...any) { p.disk.Mark(fmt.Sprintf(format, args...)) }

@@ -7,7 +7,7 @@ import (
 )
 
 // Version is the protocol's. A session whose Hello does not answer it is not used.
-const Version = 3
+const Version = 4
 
 // Request is one line of JSON to `pushtrain host`, and Blob bytes behind it.
 // Exactly one Response with the same N comes back for each, in order; before it
@@ -15,24 +15,23 @@ const Version = 3
 type Request struct {
 	N       uint64
 	Do      Verb
-	Epoch   uint64           `json:",omitempty"` // every verb but Hello, Status, Checkup, Tail and Audit carries it; one that is lower than the host's is refused for good
-	Stack   string           `json:",omitempty"` // Lock: for the message of who holds it
-	By      string           `json:",omitempty"` // Lock: likewise
-	Owner   string           `json:",omitempty"` // Lock: who uses the epoch, up to 16 hex digits; the same epoch of another one is refused
-	Prove   bool             `json:",omitempty"` // Lock: a live side with a file that was changed since it was sealed is sealed no more; the other one is looked at by Seal
-	Side    deploy.Side      `json:",omitempty"` // Prepare, Seal, Flip, Audit: the side to fill, seal, flip to, read; Before, After: the one that was filled, that is live
-	From    deploy.Side      `json:",omitempty"` // Flip: the side that must be live now; "" = there is no link yet
-	In      time.Duration    `json:",omitempty"` // Flip: when the link is to be moved, from when the request is heard, at most a second; so that all hosts flip at one moment
-	Clock   time.Duration    `json:",omitempty"` // Flip: that moment as the session's clock shows it, if the caller knows; no later than In says
-	Seal    deploy.Seal      `json:",omitzero"`  // Prepare: what is coming; Seal: what it must be; Flip, Before: what it must be sealed with; Flip, back to From of before: zero = with nothing, it is as a hand has left it
-	Drain   time.Duration    `json:",omitempty"` // Hello: how long a side may have readers after it was left
-	Tree    *deploy.Manifest `json:",omitempty"` // Seal, Audit: the manifest that the side must equal; Seal: nil = the one that Fill brought
-	Need    Need             `json:",omitzero"`  // Prepare: room that the side needs
-	File    string           `json:",omitempty"` // Tail: the log, an absolute path
-	At      Position         `json:",omitzero"`  // Tail: how far it has been read
-	Witness string           `json:",omitempty"` // Flip, Unlock: what the bot's journal says now; kept here
-	Argv    []string         `json:",omitempty"` // Before, After: the command, run without a shell; Tail: likewise, instead of File
-	Blob    int64            `json:",omitempty"` // Fill, Files: so many bytes follow the line
+	Epoch   uint64        `json:",omitempty"` // every verb but Hello, Status, Checkup, Tail and Audit carries it; one that is lower than the host's is refused for good
+	Stack   string        `json:",omitempty"` // Lock: for the message of who holds it
+	By      string        `json:",omitempty"` // Lock: likewise
+	Owner   string        `json:",omitempty"` // Lock: who uses the epoch, up to 16 hex digits; the same epoch of another one is refused
+	Prove   bool          `json:",omitempty"` // Lock: a live side with a file that was changed since it was sealed is sealed no more; the other one is looked at by Seal
+	Side    deploy.Side   `json:",omitempty"` // Prepare, Seal, Flip, Audit: the side to fill, seal, flip to, read; Before, After: the one that was filled, that is live
+	From    deploy.Side   `json:",omitempty"` // Flip: the side that must be live now; "" = there is no link yet
+	In      time.Duration `json:",omitempty"` // Flip: when the link is to be moved, from when the request is heard, at most a second; so that all hosts flip at one moment
+	Clock   time.Duration `json:",omitempty"` // Flip: that moment as the session's clock shows it, if the caller knows; no later than In says
+	Seal    deploy.Seal   `json:",omitzero"`  // Prepare: what is coming; Seal, Audit: what it must be; Flip, Before: what it must be sealed with; Flip, back to From of before: zero = with nothing, it is as a hand has left it
+	Drain   time.Duration `json:",omitempty"` // Hello: how long a side may have readers after it was left
+	Need    Need          `json:",omitzero"`  // Prepare: room that the side needs
+	File    string        `json:",omitempty"` // Tail: the log, an absolute path
+	At      Position      `json:",omitzero"`  // Tail: how far it has been read
+	Witness string        `json:",omitempty"` // Flip, Unlock: what the bot's journal says now; kept here
+	Argv    []string      `json:",omitempty"` // Before, After: the command, run without a shell; Tail: likewise, instead of File
+	Blob    int64         `json:",omitempty"` // Fill, Files, Seal, Audit: so many bytes follow the line; Seal: 0 = the manifest is the one that Fill brought
 }
 
 // BusyEvery is how often at most an answer that is yet to come is said to be so.
@@ -51,9 +50,9 @@ const (
 	Hello   Verb = "hello"   // who are you: Version, tools, Standing. Takes nothing
 	Lock    Verb = "lock"    // takes the root's lock for Epoch and keeps Epoch on disk; held until Unlock or the session's end
 	Prepare Verb = "prepare" // checks that Side is idle, drained and has room, and ends the rsyncs in it and marks it dirty. Answers Ready when it is sealed with Seal already
-	Fill    Verb = "fill"    // after a Prepare that answered Fill: makes Side into the release in Blob, but for the files that it answers as Want
+	Fill    Verb = "fill"    // after a Prepare that answered Fill: makes Side into the release whose packed manifest, and the mtime of each of its files, are Blob, but for the files that it answers as Want
 	Files   Verb = "files"   // writes the files of Want: Blob is their contents, one behind the other
-	Seal    Verb = "seal"    // holds Side against Tree, by hashes or by what its record says; seals it, with fsync, when they are equal
+	Seal    Verb = "seal"    // holds Side against the packed manifest that Blob begins with, by hashes or by what its record says; seals it, with fsync, when they are equal
 	Flip    Verb = "flip"    // compare-and-swap of the link, read back
 	Before  Verb = "before"  // runs Argv in ROOT, if Side is sealed with Seal and not live; may be asked more than once
 	After   Verb = "after"   // runs Argv in ROOT, if Side is live; may be asked more than once
@@ -61,7 +60,7 @@ const (
 	Unlock  Verb = "unlock"
 	Checkup Verb = "checkup" // Health. Takes nothing, and leaves nothing behind
 	Tail    Verb = "tail"    // the lines that have come to File since At, or that Argv, which runs until the session ends, has said since the last Tail. Takes nothing
-	Audit   Verb = "audit"   // reads all of Side, beside other work, and says in Diff how it is not Tree. Takes nothing
+	Audit   Verb = "audit"   // reads all of Side, beside other work, and says in Diff how it is not the manifest that Blob begins with. Takes nothing
 )
 
 // Response answers one Request.

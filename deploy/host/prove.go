@@ -59,11 +59,12 @@ func unlike(err error) bool {
 
 // audit says how a side is not what it should be, whatever stamps and seals say.
 // It changes nothing.
-func (s *session) audit(ctx context.Context, req Request, resp *Response) error {
-	if req.Tree == nil {
-		return refuse(Bad, "audit without a manifest")
-	}
+func (s *session) audit(ctx context.Context, req Request, body *blob, resp *Response) error {
 	if err := checkSide(req.Side); err != nil {
+		return err
+	}
+	want, _, err := body.manifest(req.Seal)
+	if err != nil {
 		return err
 	}
 	if s.root == nil {
@@ -74,10 +75,14 @@ func (s *session) audit(ctx context.Context, req Request, resp *Response) error 
 		return err
 	}
 	defer dir.Close()
-	m, err := release.ScanIdle(ctx, dir, s.apart)
+	var m deploy.Manifest
+	err = s.beat(ctx, func(ctx context.Context) (err error) {
+		m, err = release.ScanIdle(ctx, dir, s.apart)
+		return err
+	})
 	switch {
 	case err == nil:
-		resp.Diff = deploy.Diff(*req.Tree, m, diffs)
+		resp.Diff = deploy.Diff(want, m, diffs)
 	case unlike(err):
 		resp.Diff = []string{oneLine(err.Error())}
 	default:

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"pushtrain/deploy"
-	"pushtrain/deploy/release"
 )
 
 // Every way to change a sealed side is seen, also where size and time are what they
@@ -123,11 +122,7 @@ func TestProveTime(t *testing.T) {
 		files[fmt.Sprintf("%03d/%d", i/50, i)] = fmt.Sprint(i)
 	}
 	put(t, dir, files)
-	m, err := release.Scan(t.Context(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	one := tree{deploy.Seal{Release: "1", Digest: m.Digest()}, m, files}
+	one := newTree(t, "1", files)
 	p := dial(t, root)
 	p.must(Request{Do: Lock})
 	p.must(prepare(deploy.Yin, one))
@@ -157,7 +152,8 @@ func TestAudit(t *testing.T) {
 	p.must(Request{Do: Lock})
 	p.ship(root, "", deploy.Yin, one)
 	q := dial(t, root)
-	audit := Request{Do: Audit, Side: deploy.Yin, Tree: &one.manifest}
+	audit := seal(deploy.Yin, one)
+	audit.Do = Audit
 	if resp := q.must(audit); len(resp.Diff) > 0 {
 		t.Errorf("drift where there is none: %q", resp.Diff)
 	}
@@ -175,7 +171,7 @@ func TestAudit(t *testing.T) {
 	if resp := q.must(audit); len(resp.Diff) != 1 || resp.Diff[0] != "a: is setuid: a release holds files, folders and links, with no more than permission bits" {
 		t.Errorf("drift %q", resp.Diff)
 	}
-	q.refused(Request{Do: Audit, Side: deploy.Yin}, Bad, "without a manifest")
-	q.refused(Request{Do: Audit, Side: "x", Tree: &one.manifest}, Bad, "neither yin nor yang")
+	q.refused(Request{Do: Audit, Side: deploy.Yin}, Bad, "it does not begin as a packed manifest")
+	q.refused(Request{Do: Audit, Side: "x"}, Bad, "neither yin nor yang")
 	dial(t, filepath.Join(root, "none")).refused(audit, Differs, "does not exist")
 }

@@ -21,8 +21,8 @@ func stampsName(side deploy.Side) string { return string(side) + ".stamps" }
 // seal proves that the side holds the release, brings it to disk, and seals it.
 // A side that was not proved is dirty, whatever it was before; one that is sealed
 // with the release already keeps that seal.
-func (s *session) seal(ctx context.Context, req Request, resp *Response) error {
-	want, err := s.expected(req)
+func (s *session) seal(ctx context.Context, req Request, body *blob, resp *Response) error {
+	want, err := s.expected(req, body)
 	if err != nil {
 		return err
 	}
@@ -37,6 +37,11 @@ func (s *session) seal(ctx context.Context, req Request, resp *Response) error {
 	if err := s.enterable(req.Side); err != nil {
 		return err
 	}
+	return s.beat(ctx, func(ctx context.Context) error { return s.proved(ctx, req, st, want, resp) })
+}
+
+// proved seals the side when it is what it is wanted to be.
+func (s *session) proved(ctx context.Context, req Request, st deploy.Standing, want record, resp *Response) (err error) {
 	same := s.intact(ctx, req.Side, want)
 	have := st.Sides[req.Side]
 	sealed := have.Release == req.Seal.Release && have.Digest == req.Seal.Digest
@@ -75,24 +80,22 @@ func (s *session) enterable(side deploy.Side) error {
 }
 
 // expected returns what the side must equal, and the stamps of what it was seen to hold.
-func (s *session) expected(req Request) (record, error) {
-	if f := s.filling; req.Tree == nil && f != nil && f.whole && f.side == req.Side && f.seal.Digest == req.Seal.Digest {
+func (s *session) expected(req Request, body *blob) (record, error) {
+	if f := s.filling; req.Blob == 0 && f != nil && f.whole && f.side == req.Side && f.seal.Digest == req.Seal.Digest {
 		return record{f.tree, f.seal.Digest, f.stamps}, nil
 	}
 	was, _ := s.recall(req.Side) // without stamps every file is read
-	if req.Tree == nil && was.digest == req.Seal.Digest {
+	if req.Blob == 0 && was.digest == req.Seal.Digest {
 		return was, nil
 	}
-	if req.Tree == nil {
+	if req.Blob == 0 {
 		return record{}, refuse(Bad, "seal without a manifest")
 	}
-	if err := req.Tree.Check(); err != nil {
-		return record{}, refuse(Bad, "the manifest is not that of a release: %v", err)
+	m, _, err := body.manifest(req.Seal)
+	if err != nil {
+		return record{}, err
 	}
-	if digest := req.Tree.Digest(); digest != req.Seal.Digest {
-		return record{}, refuse(Bad, "the manifest's digest is %s, not %s", digest, req.Seal.Digest)
-	}
-	return newRecord(*req.Tree, req.Seal.Digest, was.known()), nil
+	return newRecord(m, req.Seal.Digest, was.known()), nil
 }
 
 // prove looks at all of the side, compares it with what it must equal, and returns

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -20,8 +21,8 @@ import (
 )
 
 const (
-	maxLine  = 256 << 20 // bytes of a request with a manifest
-	maxSmall = 64 << 10  // bytes of any other
+	maxLine     = 64 << 10  // bytes of a request
+	maxManifest = 256 << 20 // bytes of its Blob that are a manifest: 2.5 million files with a path of 60
 
 	// usualDrain is what a session that has not said Hello goes by.
 	usualDrain = 10 * time.Second
@@ -150,9 +151,6 @@ func (s *session) answer(ctx context.Context, line []byte, in *listener) Respons
 	body := &blob{in, req.Blob}
 	defer io.Copy(io.Discard, body) // where it was refused; that in has ended, the next read tells
 	s.n, s.said = req.N, time.Now()
-	if len(line) > maxSmall && req.Do != Seal && req.Do != Audit {
-		return refused(resp, refuse(Bad, "%s with %d bytes", req.Do, len(line)))
-	}
 	err := s.do(ctx, req, body, &resp)
 	standing, standErr := s.standing()
 	resp.Standing = standing
@@ -193,7 +191,7 @@ func (s *session) do(ctx context.Context, req Request, body *blob, resp *Respons
 	case Checkup:
 		return s.checkup(resp)
 	case Audit:
-		return s.audit(ctx, req, resp)
+		return s.audit(ctx, req, body, resp)
 	case Lock:
 		return s.takeLock(ctx, req)
 	case Unlock:
@@ -222,7 +220,7 @@ func (s *session) do(ctx context.Context, req Request, body *blob, resp *Respons
 	case Files:
 		return s.doubt(s.files(ctx, req, body))
 	case Seal:
-		return s.seal(ctx, req, resp)
+		return s.seal(ctx, req, body, resp)
 	default:
 		return s.flip(ctx, req, resp)
 	}
@@ -239,6 +237,30 @@ func (s *session) busy(ctx context.Context) error {
 	}
 	s.said = time.Now()
 	return send(s.out, Response{N: s.n, Busy: true})
+}
+
+// beat does work that can't tell by itself that it goes on: the other end hears it every
+// BusyEvery. Work that nobody waits for any more is asked to end, for it keeps the lock.
+func (s *session) beat(ctx context.Context, work func(ctx context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var beats sync.WaitGroup
+	defer beats.Wait() // before anything else is said
+	defer cancel(nil)
+	beats.Go(func() {
+		tick := time.NewTicker(BusyEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+			if err := send(s.out, Response{N: s.n, Busy: true}); err != nil {
+				cancel(err)
+			}
+		}
+	})
+	return work(ctx)
 }
 
 // doubt passes err on; after one, what the side holds is known no more.

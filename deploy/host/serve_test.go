@@ -2,13 +2,17 @@ package host
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"pushtrain/deploy"
 )
@@ -66,8 +70,6 @@ func TestBadRequests(t *testing.T) {
 	p := dial(t, root)
 	one := newTree(t, "1", map[string]string{"a": "1"})
 	p.must(Request{Do: Lock})
-	other := one.manifest
-	other.Entries = append(other.Entries, deploy.Entry{Path: "l", Type: deploy.Link, Link: "/etc"})
 	for _, c := range []struct {
 		req  Request
 		says string
@@ -81,12 +83,18 @@ func TestBadRequests(t *testing.T) {
 		{Request{Do: Prepare, Side: deploy.Yin}, "of no release"},
 		{Request{Do: Prepare, Side: deploy.Yin, Seal: one.seal, Need: Need{Bytes: -1}}, "less than nothing"},
 		{Request{Do: Seal, Side: deploy.Yin, Seal: one.seal}, "without a manifest"},
-		{Request{Do: Seal, Side: deploy.Yin, Seal: one.seal, Tree: &other}, "l: link to /etc is absolute"},
-		{Request{Do: Seal, Side: deploy.Yin, Seal: one.seal, Tree: &deploy.Manifest{}}, "digest is"},
 		{flip(deploy.Yin, deploy.Yin, one), "flip from"},
 		{flip("x", deploy.Yin, one), "flip from"},
 	} {
 		p.refused(c.req, Bad, c.says)
+	}
+	for says, m := range map[string]deploy.Manifest{
+		"l: link to /etc is absolute": {Entries: []deploy.Entry{{Path: "l", Type: deploy.Link, Link: "/etc"}}},
+		"digest is":                   {},
+	} {
+		if resp := p.stream(Request{Do: Seal, Side: deploy.Yin, Seal: one.seal}, m.Pack(nil)); resp.Code != Bad || !strings.Contains(resp.Err, says) {
+			t.Errorf("%s: %+v", says, resp)
+		}
 	}
 	for _, line := range []string{"", "{", `{"N":"x"}`, "\xff\x00", `{"Do":"status"} {}`} {
 		if resp := p.say([]byte(line)); resp.Code != Bad {
@@ -95,9 +103,6 @@ func TestBadRequests(t *testing.T) {
 	}
 	if resp := p.say([]byte(`{"Do":"fill","Blob":-1}`)); resp.Code != Bad || !strings.Contains(resp.Err, "a Blob of -1 bytes") {
 		t.Errorf("less than nothing follows: %+v", resp)
-	}
-	if resp := p.say([]byte(`{"Do":"status","By":"` + strings.Repeat("x", maxSmall) + `"}`)); resp.Code != Bad {
-		t.Errorf("a long request: %+v", resp)
 	}
 	p.must(Request{Do: Status})
 }
@@ -132,5 +137,79 @@ func TestServeEnds(t *testing.T) {
 	const limit = 1 << 20
 	if err := new(session).serve(t.Context(), prompt{in}, &out, limit); !errors.Is(err, errTooLong) || in.n > limit+heard || !strings.Contains(out.String(), `"Code":"bad"`) {
 		t.Errorf("at an endless line: %v after %d bytes, %q", err, in.n, &out)
+	}
+}
+
+// Work that takes long is heard of every BusyEvery, and ends when nobody is there to hear it.
+func TestBeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		s := &session{out: w, n: 7}
+		heard := make(chan string)
+		go func() {
+			b, _ := io.ReadAll(io.LimitReader(r, 3*int64(len(`{"N":7,"Heard":0,"Told":0,"Busy":true}`+"\n"))))
+			r.Close()
+			heard <- string(b)
+		}()
+		began := time.Now()
+		err := s.beat(t.Context(), func(ctx context.Context) error {
+			<-ctx.Done()
+			return context.Cause(ctx)
+		})
+		if took := time.Since(began); !errors.Is(err, io.ErrClosedPipe) || took != 4*BusyEvery {
+			t.Errorf("after %s: %v", took, err)
+		}
+		if got, want := <-heard, strings.Repeat(`{"N":7,"Heard":0,"Told":0,"Busy":true}`+"\n", 3); got != want {
+			t.Errorf("it said %s", got)
+		}
+		broken := errors.New("broken")
+		if err := s.beat(t.Context(), func(context.Context) error { return broken }); err != broken {
+			t.Errorf("work that fails: %v", err)
+		}
+	})
+}
+
+// A look that takes long says so, and one that nobody waits for any more gives the lock back long before its end.
+func TestLongLook(t *testing.T) {
+	need(t, "rsync")
+	const size = 1 << 40 // of a file with nothing in it: to read it takes minutes
+	for _, verb := range []Verb{Lock, Seal, Audit} {
+		t.Run(string(verb), func(t *testing.T) {
+			root := fast(t)
+			one := newTree(t, "1", map[string]string{"a": "1"})
+			p, deafen := deafPeer(t, root)
+			p.must(Request{Do: Lock})
+			p.ship(root, "", deploy.Yin, one)
+			req := seal(deploy.Yin, one)
+			switch verb {
+			case Lock:
+				p.epoch++
+				req = Request{Do: Lock, Prove: true}
+			case Seal:
+				p.must(prepare(deploy.Yang, one))
+				fill(t, root, deploy.Yang, one)
+				req.Side = deploy.Yang
+			case Audit:
+				req.Do = Audit
+			}
+			if err := os.Truncate(filepath.Join(root, string(cmp.Or(req.Side, deploy.Yin)), "a"), size); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := p.in.Write(p.request(req)); err != nil {
+				t.Fatal(err)
+			}
+			if !p.out.Scan() || !strings.Contains(p.out.Text(), `"Busy":true`) {
+				t.Fatalf("%q", p.out.Text())
+			}
+			if err := deafen(); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-p.ended:
+			case <-time.After(30 * time.Second):
+				t.Fatal("it goes on")
+			}
+			dial(t, root).must(Request{Do: Lock, Epoch: 3})
+		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -160,19 +161,23 @@ func (s *twin) hangUp() {
 // hello tells the host how long readers may stay, and the model nothing: its clock is moved.
 func (s *twin) hello() { s.real(host.Request{Do: host.Hello, Drain: s.p.drain}) }
 
-func (s *twin) real(req host.Request) host.Response {
+// real asks the host. blob is the request's Blob.
+func (s *twin) real(req host.Request, blob ...byte) host.Response {
 	s.p.t.Helper()
 	s.n++
-	req.N = s.n
+	req.N, req.Blob = s.n, int64(len(blob))
 	b, err := json.Marshal(req)
 	s.p.must(err)
-	_, err = s.in.Write(append(b, '\n'))
+	_, err = s.in.Write(slices.Concat(b, []byte("\n"), blob))
 	s.p.must(err)
-	if !s.out.Scan() {
-		s.p.t.Fatalf("no answer to %s", b)
-	}
 	var resp host.Response
-	s.p.must(json.Unmarshal(s.out.Bytes(), &resp))
+	for busy := true; busy; busy = resp.Busy {
+		if !s.out.Scan() {
+			s.p.t.Fatalf("no answer to %s", b)
+		}
+		resp = host.Response{}
+		s.p.must(json.Unmarshal(s.out.Bytes(), &resp))
+	}
 	return resp
 }
 
@@ -234,8 +239,6 @@ func (p *pair) step(asked map[host.Verb]map[host.Code]int) {
 		if holds := p.model.sides[index(side)].holds(); holds != "" && p.rng.IntN(4) > 0 {
 			id = holds
 		}
-		m := p.trees[id]
-		req.Tree = &m
 	case 10, 11, 12:
 		req.Do, req.From = host.Flip, side.Other()
 		if p.model.link == "" && p.rng.IntN(4) > 0 {
@@ -269,6 +272,7 @@ func (p *pair) ask(s *twin, req host.Request, id string, asked map[host.Verb]map
 	p.t.Helper()
 	p.tell("session of %s: %s in epoch %d, side %q from %q, release %s, prove %v", s.model.owner(), req.Do, req.Epoch, req.Side, req.From, id, req.Prove)
 	real, modelled := req, req
+	var blob []byte
 	switch req.Do {
 	case host.Prepare, host.Seal, host.Flip:
 		real.Seal = deploy.Seal{Release: id, Digest: p.trees[id].Digest()}
@@ -276,9 +280,12 @@ func (p *pair) ask(s *twin, req host.Request, id string, asked map[host.Verb]map
 	case host.Lock:
 		real.Owner = fmt.Sprintf("%x", s.model.b.n)
 	}
+	if req.Do == host.Seal {
+		blob = p.trees[id].Pack(nil)
+	}
 	live := p.model.link
 	want := p.model.serve(s.model, modelled)
-	got := s.real(real)
+	got := s.real(real, blob...)
 	if got.Code != want.Code || got.Ready != want.Ready {
 		p.t.Errorf("%s: the host says %q %s, ready %v; the model %q, ready %v", req.Do, got.Code, got.Err, got.Ready, want.Code, want.Ready)
 	}
