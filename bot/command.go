@@ -204,9 +204,6 @@ func (b *Bot) find(name string) (Command, bool) {
 
 // near returns the command that a mistyped name nearly is, "" without one.
 func (b *Bot) near(name string) string {
-	if len(name) < 3 {
-		return ""
-	}
 	for _, c := range b.commands {
 		for _, n := range append([]string{c.Name}, c.Aliases...) {
 			if nearly(name, n) {
@@ -217,9 +214,9 @@ func (b *Bot) near(name string) string {
 	return ""
 }
 
-// nearly reports whether what was said is one letter off a name that is not too short for that.
+// nearly reports whether what was said is one letter off a name, and neither is too short for that.
 func nearly(said, name string) bool {
-	return len(name) > 2 && oneOff(strings.ToLower(said), strings.ToLower(name))
+	return min(len(said), len(name)) > 2 && oneOff(strings.ToLower(said), strings.ToLower(name))
 }
 
 // oneOff reports whether one letter more, less, other or two swapped make a of b.

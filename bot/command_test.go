@@ -142,6 +142,7 @@ func TestParse(t *testing.T) {
 		".rollback prod is slow":         train.Rollback{Stage: "prod", Why: "is slow"},
 		`.rollback "prod"`:               train.Rollback{Why: "prod"},
 		".rollback web it is broken":     train.Rollback{Stack: "web", Why: "it is broken"},
+		".rollback we are down":          train.Rollback{Why: "we are down"}, // no web
 		".rollback c QA":                 train.Rollback{Stack: "config", Stage: "qa"},
 		".abort now":                     train.Abort{},
 		`.hold config "schema"`:          train.Halt{Stack: "config", Why: "schema"},
