@@ -192,8 +192,6 @@ func (b *Bot) askDry(a *ask, by train.Who, e train.Event) {
 
 // askDeploy starts a rollout and, if asked to, stays with it to its end.
 func (b *Bot) askDeploy(a *ask, by train.Who, e train.Event) {
-	before, _ := b.running(a.req.Stack)
-	stuck := b.book.Open[before].State == deploy.Stuck
 	if err := b.try(by, e); err != nil {
 		b.noteRefusal(by, a.req.Do, e, err)
 		b.end(a, ExitNotNow, nil, err.Error())
@@ -210,14 +208,15 @@ func (b *Bot) askDeploy(a *ask, by train.Who, e train.Event) {
 		b.channel("", fmt.Sprintf("%s brings %s of %s/%s up to date from the shell", quietly(by.Nick), s.Host, s.Stack, s.Stage))
 	}
 	id, open := b.running(a.req.Stack)
-	switch {
-	case before != 0 && !stuck && (id == before || !open):
-		b.end(a, ExitDone, nil, "asked the running rollout to stop")
-		return
-	case !open:
+	if !open {
 		b.end(a, ExitFailed, nil, "it ended at once: see the log")
 		return
 	}
+	b.follow(a, id)
+}
+
+// follow stays with a rollout that is under way, if it is asked to.
+func (b *Bot) follow(a *ask, id uint64) {
 	r := b.book.Open[id]
 	b.send(a, Reply{Line: fmt.Sprintf("rollout %d", id)})
 	b.send(a, Reply{Line: fmt.Sprintf("%s: %s", r.Target, r.State)})
@@ -244,6 +243,17 @@ func (b *Bot) tellWatchers(r deploy.Rollout, e deploy.Ended) {
 		exit, text = ExitLook, "STUCK, the hosts differ: "+e.Reason
 	}
 	for _, w := range b.watchers[r.ID] {
+		exit := exit
+		if w.req.Do == "rollback" && !r.Back { // it was to be stopped, and its target taken back
+			if next, open := b.running(r.Stack); open && next != r.ID {
+				b.follow(w, next)
+				continue
+			}
+			_, shipped := b.book.Live(r.Target)
+			if r.Stage == w.req.Stage && (e.Outcome == deploy.RolledBack || e.Outcome == deploy.Aborted && !shipped) {
+				exit = ExitDone
+			}
+		}
 		b.end(w, exit, map[string]any{"rollout": r.ID, "outcome": e.Outcome, "release": r.Release, "reason": e.Reason, "log": b.runs.path(r.ID)},
 			strings.TrimSpace(strings.Join(append([]string{text}, e.Tail...), "\n  ")))
 	}

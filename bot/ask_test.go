@@ -105,3 +105,55 @@ func TestStatusInShell(t *testing.T) {
 		}
 	})
 }
+
+// A rollback by the shell is followed to its own end, also when something else has to be stopped first, and
+// its exit code says whether the stage was taken back.
+func TestRollbackFollowed(t *testing.T) {
+	const shipped = "alice> .join; alice> .princess; web/princess ok; alice> .prod; web/prod ok; alice> .done; "
+	for name, c := range map[string]struct {
+		before, after string
+		exit          int
+		says          string
+	}{
+		"nothing else runs":        {shipped + shipped, "web/prod ok", ExitDone, "web/prod serves web0001"},
+		"it fails":                 {shipped + shipped, "web/prod fails: host web1, fence: unreachable", ExitFailed, "nothing live was touched: host web1, fence: unreachable"},
+		"another stage is shipped": {shipped + shipped + "alice> .join; alice> .princess; web/princess at build", "web/princess ok; web/prod ok", ExitDone, "web/prod serves web0001"},
+		"and then it fails":        {shipped + shipped + "alice> .join; alice> .princess; web/princess at build", "web/princess ok; web/prod fails: host web1, fence: unreachable", ExitFailed, "nothing live was touched: host web1"},
+		"it is rolled out itself":  {shipped + "alice> .join; alice> .princess; web/princess ok; alice> .prod; web/prod at confirm", "web/prod ok", ExitDone, "flipped back"},
+		"it is STUCK":              {shipped + "alice> .join; alice> .princess; web/princess ok; alice> .prod; web/prod fails for good: confirm: no answer", "web/prod ok", ExitDone, "flipped back"},
+		"the first one is stopped": {"alice> .join; alice> .princess; web/princess ok; alice> .prod; web/prod at prepare", "web/prod ok", ExitDone, "nothing live was touched"},
+		"another, and none before": {shipped + "alice> .join; alice> .princess; web/princess at build", "web/princess ok", ExitFailed, "nothing live was touched"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage(t)
+				defer s.end()
+				play := func(lines string) {
+					for line := range strings.SplitSeq(strings.TrimSuffix(lines, "; "), "; ") {
+						if err := s.do(line); err != nil {
+							t.Fatalf("%s: %v", line, err)
+						}
+					}
+				}
+				play(c.before)
+				var exit int
+				var said []string
+				over := make(chan struct{})
+				go func() {
+					defer close(over)
+					exit, _ = s.bot.Ask(t.Context(), Request{Do: "rollback", By: "root", Stack: "web", Stage: "prod", Text: "bad", Follow: true}, func(r Reply) { said = append(said, r.Line) })
+				}()
+				synctest.Wait()
+				play(c.after)
+				select {
+				case <-over:
+				default:
+					t.Fatalf("it goes on: %q", s.chat.take())
+				}
+				if all := strings.Join(said, "; "); exit != c.exit || !strings.Contains(all, c.says) {
+					t.Errorf("exit %d: %s; want %d: %s\n%s", exit, all, c.exit, c.says, strings.Join(s.chat.take(), "\n"))
+				}
+			})
+		})
+	}
+}

@@ -362,6 +362,8 @@ func parseRollback(b *Bot, args []word) (train.Event, error) {
 		args = args[1:]
 	} else if err := mistyped(args, names, `.rollback [STACK] [STAGE] ["why"]`); err != nil {
 		return nil, err
+	} else if len(args) > 1 && !args[0].quoted && slices.ContainsFunc(args, func(w word) bool { return w.quoted }) {
+		return nil, &usageError{fmt.Sprintf(`%q stands before the reason and is none of %s: .rollback [STACK] [STAGE] ["why"]`, args[0].name(), strings.Join(names, ", "))}
 	}
 	r.Why, r.Flipping = text(args), b.flipping()
 	return r, nil

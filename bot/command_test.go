@@ -169,7 +169,7 @@ func TestParse(t *testing.T) {
 		}
 	}
 	for _, said := range []string{".join wbe", ".join with", ".join before", `.join with "bob"`, ".join with a before b", ".join last with a", ".at", ".kick", ".message", ".log", ".quiet maybe",
-		".rollback confg prod", ".rollback porD", ".rollback config pord", ".abort confg", ".abort wbe"} {
+		".rollback confg prod", `.rollback web nosuch "x"`, `.rollback nosuch "x"`, ".rollback porD", ".rollback config pord", ".abort confg", ".abort wbe"} {
 		words := split(said, ".", "pushbot")[0]
 		c, _ := b.find(words[0].text)
 		if got, err := c.parse(b, words[1:]); err == nil || !strings.Contains(err.Error(), "."+c.Name) {

@@ -57,7 +57,7 @@ func (b *Bot) wayBack(who train.Who, e train.Rollback) error {
 	if _, ok := b.book.Previous(t); ok || runs || !shipped {
 		return nil
 	}
-	return &train.Refusal{Code: "nothing before", Text: fmt.Sprintf("%s has served nothing but %s: there is no release to go back to; .hold %s stops the line, then ship a good one", t, live.Release.ID, stack)}
+	return &train.Refusal{Code: "nothing before", Text: fmt.Sprintf("no release is known that %s served before %s and that nobody went back from; hold %s, which stops the line, and ship a good one", t, live.Release.ID, stack)}
 }
 
 // flipBack starts the rollout that takes a stage back to the release before.

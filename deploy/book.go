@@ -161,8 +161,11 @@ func (b Book) Live(t Target) (Shipped, bool) {
 func (b Book) Previous(t Target) (Release, bool) {
 	var way []Release // the releases that lead to the live one, oldest first
 	for _, s := range slices.Backward(b.Shipped[t.String()]) {
-		same := func(r Release) bool { return r.Digest == s.Release.Digest }
-		if i := slices.IndexFunc(way, same); i >= 0 && (s.Back || i == len(way)-1) {
+		i := len(way) - 1
+		for s.Back && i >= 0 && way[i].Digest != s.Release.Digest { // a tree may have been live more than once
+			i--
+		}
+		if i >= 0 && way[i].Digest == s.Release.Digest {
 			way = way[:i]
 		}
 		way = append(way, s.Release)

@@ -19,6 +19,8 @@ func TestPrevious(t *testing.T) {
 		{"a b c <b", "a"},
 		{"a b c <b d", "b"},
 		{"a b c <b <a", ""},
+		{"a b c b d <b", "c"}, // a revert was live between them
+		{"a b c b d <b <c", "b"},
 		{"b <a", "b"}, // shipped from elsewhere: what was live before is all there is
 	} {
 		var past []deploy.Shipped

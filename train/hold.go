@@ -75,7 +75,7 @@ func (t *turn) lift(e Lift) error {
 
 // whoLifts says who may lift the hold of a rollback.
 func whoLifts(h Hold) string {
-	return fmt.Sprintf("%s was rolled back by %s at %s: a rider of that train (%s) or an op lifts the hold", h.Stack, h.By, clock(h.Since), whoNames(h.Crew))
+	return fmt.Sprintf("%s is held by the rollback of %s at %s: a rider of that train (%s) or an op lifts the hold", h.Stack, h.By, clock(h.Since), whoNames(h.Crew))
 }
 
 // mayLift: anyone may, but a rollback's hold is for the riders of that train and ops.

@@ -158,7 +158,7 @@ func (t *turn) holdBack(stack, by, why string, l *Live, run *Run) {
 	if slices.ContainsFunc(t.Queue.Holds, func(h Hold) bool { return h.Stack == stack }) {
 		return
 	}
-	h := Hold{Stack: stack, Why: CleanMessage(strings.TrimSuffix("rolled back: "+why, ": ")), By: Visible(by), Since: t.at}
+	h := Hold{Stack: stack, Why: CleanMessage(strings.TrimSuffix("rollback: "+why, ": ")), By: Visible(by), Since: t.at}
 	switch {
 	case run != nil && (l == nil || run.Stage == l.Stage):
 		h.Train = run.Train
