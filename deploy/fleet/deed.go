@@ -45,6 +45,7 @@ func (d deed) do(ctx context.Context, e deploy.Effect) (deploy.Event, error) {
 	switch e := e.(type) {
 	case deploy.Fence:
 		d.lock.epoch, d.lock.prove = e.Epoch, e.Prove
+		d.lock.again = d.r.State == deploy.Flipping || d.r.State == deploy.RollBack // it is decided: only this rollout can come next
 		return d.fence(ctx)
 	case deploy.Prepare:
 		d.lock.epoch = e.Epoch
@@ -80,7 +81,7 @@ func (d deed) fence(ctx context.Context) (deploy.Event, error) {
 // prepare fills a side: with what the host lacks, where the host knows what it
 // has, else by rsync. Every try begins with the host's word that it may be written.
 func (d deed) prepare(ctx context.Context, e deploy.Prepare) error {
-	ctx, cancel := d.f.until(ctx, prepareTime+readTime(e.Release))
+	ctx, cancel := d.f.while(ctx)
 	defer cancel()
 	if err := d.guard(e); err != nil {
 		return err
@@ -101,7 +102,7 @@ func (d deed) prepare(ctx context.Context, e deploy.Prepare) error {
 			return nil
 		}
 		if resp.Fill && !doubt {
-			err = d.within(ctx, func() error { return d.fill(ctx, c, e.Side) })
+			err = d.within(ctx, e.Release, func(ctx context.Context) error { return d.fill(ctx, c, e.Side) })
 			var no *refusal
 			if err == nil || ctx.Err() != nil || errors.As(err, &no) && no.Code == host.Full {
 				return err
@@ -112,10 +113,11 @@ func (d deed) prepare(ctx context.Context, e deploy.Prepare) error {
 		}
 		err = d.send(ctx, e.Release, e.Side, false)
 		var failed *rsyncError
-		if err == nil || !errors.As(err, &failed) || !failed.again() || try > d.f.retries {
+		again := errors.Is(err, errLost) || errors.As(err, &failed) && failed.again()
+		if !again || try > d.f.retries {
 			return err
 		}
-		d.say("%s; trying again", failed.reason)
+		d.say("%s; trying again", oneLine(err.Error()))
 		try++
 	}
 }
@@ -143,12 +145,15 @@ func (d deed) admit(ctx context.Context, e deploy.Prepare, need host.Need) (host
 	}
 }
 
-// within does f as one of the few hosts that are filled at the same time.
-func (d deed) within(ctx context.Context, f func() error) error {
+// within does f, which brings r, as one of the few hosts that are filled at the same time. Its
+// time begins when its turn has come.
+func (d deed) within(ctx context.Context, r deploy.Release, f func(ctx context.Context) error) error {
 	select {
 	case d.f.slots <- struct{}{}:
 		defer func() { <-d.f.slots }()
-		return f()
+		ctx, cancel := d.f.until(ctx, prepareTime+readTime(r))
+		defer cancel()
+		return f(ctx)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -156,7 +161,7 @@ func (d deed) within(ctx context.Context, f func() error) error {
 
 // send runs one rsync over the session that holds the lock.
 func (d deed) send(ctx context.Context, r deploy.Release, side deploy.Side, checksum bool) error {
-	return d.within(ctx, func() error { return d.rsync(ctx, r, side, checksum) })
+	return d.within(ctx, r, func(ctx context.Context) error { return d.rsync(ctx, r, side, checksum) })
 }
 
 func (d deed) rsync(ctx context.Context, r deploy.Release, side deploy.Side, checksum bool) error {
@@ -174,7 +179,7 @@ func (d deed) rsync(ctx context.Context, r deploy.Release, side deploy.Side, che
 // verify has the host hash a side and seal it. Where rsync was fooled by times
 // and sizes, contents are compared, once.
 func (d deed) verify(ctx context.Context, e deploy.Verify) error {
-	ctx, cancel := d.f.until(ctx, verifyTime+readTime(e.Release))
+	ctx, cancel := d.f.while(ctx)
 	defer cancel()
 	c, err := d.s.cargo.load(d.s.store, e.Release)
 	if err != nil {
@@ -199,6 +204,8 @@ func (d deed) verify(ctx context.Context, e deploy.Verify) error {
 // seal has the host hash the side and seal it. It is told what the side must
 // equal if it does not know: it was filled by rsync, or by a session that was lost.
 func (d deed) seal(ctx context.Context, e deploy.Verify, c *cargo) error {
+	ctx, cancel := d.f.until(ctx, verifyTime+readTime(e.Release))
+	defer cancel()
 	seal := deploy.Seal{Release: e.Release.ID, Digest: e.Release.Digest, Epoch: e.Epoch}
 	req := host.Request{Do: host.Seal, Side: e.Side, Seal: seal}
 	_, err := d.l.ask(ctx, d.lock, req)

@@ -198,7 +198,14 @@ func (e lateError) Error() string { return fmt.Sprintf("no answer within %s", ti
 
 // until bounds ctx by d, and by the fleet's own end.
 func (f *Fleet) until(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, end := f.while(ctx)
 	ctx, cancel := context.WithTimeoutCause(ctx, d, lateError(d))
+	return ctx, func() { cancel(); end() }
+}
+
+// while bounds ctx by the fleet's own end.
+func (f *Fleet) while(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(f.open, cancel)
 	return ctx, func() { stop(); cancel() }
 }

@@ -1,9 +1,11 @@
 package fleet_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"pushtrain/deploy"
@@ -77,4 +79,42 @@ func TestAfterFlipFails(t *testing.T) {
 	})
 	r.repo.commit("one", 0)
 	r.ship(deploy.Stuck, "after_flip: false: exit status 1")
+}
+
+// A bot that dies while after_flip runs, and is started again at once, goes on: the command's session gives
+// its lock back before the command would have ended.
+func TestDiesInAfterFlip(t *testing.T) {
+	t.Parallel()
+	h := fleettest.Start(t, 2)
+	stage := hosts(h.Names...)
+	stage.AfterFlip = []string{"sh", "-c", "if test -p begun; then echo >begun; sleep 25; fi"}
+	r := newRig(t, "/srv/web", h.Config, stage)
+	r.repo.commit("release 1", 0)
+	r.ship(deploy.Done, "")
+	begun := filepath.Join(h.Srv("host-2"), "web", "begun")
+	if err := syscall.Mkfifo(begun, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r.repo.commit("release 2", 0)
+	dies := make(chan struct{})
+	r.dies = dies
+	go func() {
+		_, err := os.ReadFile(begun) // when the command has begun
+		if err := errors.Join(err, os.Remove(begun)); err != nil {
+			t.Error(err)
+		}
+		close(dies)
+	}()
+	if e := r.run(0, r.start(), nil); e.Outcome != "" {
+		t.Fatalf("it ended %s %s before it could die", e.Outcome, e.Reason)
+	}
+	r.dies = nil
+	if err := r.fleet.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.fleet = r.open(t.TempDir(), "/srv/web", h.Config)
+	r.expect(r.run(r.book.Last, deploy.Resume{}, nil), deploy.Done, "")
+	for _, name := range h.Names {
+		serves(t, filepath.Join(h.Srv(name), "web"), "release 2")
+	}
 }

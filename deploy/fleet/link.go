@@ -44,6 +44,7 @@ type lock struct {
 	epoch uint64 // 0 = no lock is needed
 	by    string
 	prove bool // have the host look for files that were changed since their side was sealed
+	again bool // a session of a bot that is no more may hold it for this rollout
 }
 
 var noLock lock // for requests that take nothing
@@ -250,7 +251,7 @@ func (l *link) hello(ctx context.Context) (host.Response, error) {
 // lock takes the host's lock for lk.
 func (l *link) lock(ctx context.Context, lk lock) (host.Response, error) {
 	patience := lockPatience
-	if l.held == lk.epoch {
+	if lk.again || l.held == lk.epoch {
 		patience = ownPatience
 	}
 	over := time.Now().Add(patience)

@@ -98,8 +98,9 @@ type rig struct {
 	book  deploy.Book
 	stage fleet.Stage
 	drain time.Duration
-	crash bool   // at the barrier: Commit is on disk, and nothing of it is done
-	abort string // a line that has a person abort
+	crash bool            // at the barrier: Commit is on disk, and nothing of it is done
+	dies  <-chan struct{} // the bot dies then: nothing that is under way is heard of any more
+	abort string          // a line that has a person abort
 	hear  func(fleet.Line)
 	built func() // called when the release is archived, before hosts hear of it; nil = nothing is
 
@@ -150,7 +151,7 @@ func (r *rig) run(id uint64, e deploy.Event, atBarrier func()) deploy.Ended {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	answers := make(chan deploy.Event)
+	answers := make(chan deploy.Event, 64) // more than are ever under way
 	aborts := make(chan struct{}, 1)
 	out := func(l fleet.Line) {
 		r.line(l)
@@ -219,6 +220,8 @@ func (r *rig) run(id uint64, e deploy.Event, atBarrier func()) deploy.Ended {
 			open--
 		case <-aborts:
 			inbox = append(inbox, deploy.Abort{By: "bob"})
+		case <-r.dies:
+			return ended
 		}
 	}
 }

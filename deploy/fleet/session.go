@@ -55,15 +55,15 @@ func (e lostError) Unwrap() error { return e.error }
 // call sends a request and returns its answer, whatever it says. Its error is a
 // lostError, and the session is over then. The end of ctx ends the session.
 //
-// body writes the request's Blob; nil = it has none. With one, a host that takes
-// no byte and says nothing for stall is lost.
+// body writes the request's Blob; nil = it has none. With one, and where the host says
+// that it is at work, one that takes no byte and says nothing for stall is lost.
 func (s *session) call(ctx context.Context, req host.Request, stall time.Duration, body func(*intake) error) (host.Response, error) {
 	alive := func() {}
-	if body != nil {
+	if body != nil || req.Do.Beats() {
 		var cancel context.CancelCauseFunc
 		ctx, cancel = context.WithCancelCause(ctx)
 		defer cancel(nil)
-		stalled := time.AfterFunc(stall, func() { cancel(fmt.Errorf("it took no byte for %s", stall)) })
+		stalled := time.AfterFunc(stall, func() { cancel(fmt.Errorf("it took no byte and said nothing for %s", stall)) })
 		defer stalled.Stop()
 		alive = func() { stalled.Reset(stall) }
 	}

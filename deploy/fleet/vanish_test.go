@@ -48,6 +48,31 @@ func TestVanished(t *testing.T) {
 	serves(t, filepath.Join(h.Srv("host-1"), "web"), "release 2")
 }
 
+// A bot whose machine was reset behind COMMIT, and is back before the hosts have found its sessions
+// silent, waits for their locks, and goes on.
+func TestBackBeforeSilence(t *testing.T) {
+	t.Parallel()
+	h := fleettest.Start(t, 2)
+	r := newRig(t, "/srv/web", h.Config, hosts(h.Names...))
+	r.repo.commit("release 1", 0)
+	r.ship(deploy.Done, "")
+	r.repo.commit("release 2", 0)
+	r.crash = true
+	r.run(0, r.start(), nil)
+	r.crash = false
+	for _, pid := range clients(t, h.Config) {
+		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
+	}
+	r.fleet = r.open(t.TempDir(), "/srv/web", h.Config)
+	r.expect(r.run(r.book.Last, deploy.Resume{}, nil), deploy.Done, "")
+	for _, name := range h.Names {
+		serves(t, filepath.Join(h.Srv(name), "web"), "release 2")
+	}
+}
+
 // clients returns the ssh processes of this one that go by config.
 func clients(t *testing.T, config string) []int {
 	t.Helper()

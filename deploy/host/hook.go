@@ -46,11 +46,13 @@ func (s *session) hook(ctx context.Context, req Request, resp *Response) error {
 	env := []string{"PUSHTRAIN_ROOT=" + s.path, "PUSHTRAIN_SIDE=" + string(req.Side), "PUSHTRAIN_RELEASE=" + seal.Release}
 	began := time.Now()
 	var loud []bool // the lines of Said that came on stderr
-	err = release.Exec(ctx, req.Argv, s.path, env, func(line string, stderr bool) {
-		resp.Said, loud = append(resp.Said, line), append(loud, stderr)
-		if len(resp.Said) > hookLines {
-			resp.Said, loud = resp.Said[1:], loud[1:]
-		}
+	err = s.beat(ctx, func(ctx context.Context) error {
+		return release.Exec(ctx, req.Argv, s.path, env, func(line string, stderr bool) {
+			resp.Said, loud = append(resp.Said, line), append(loud, stderr)
+			if len(resp.Said) > hookLines {
+				resp.Said, loud = resp.Said[1:], loud[1:]
+			}
+		})
 	})
 	resp.Ran = &Ran{Ended: release.Ended(req.Argv, time.Since(began), err)}
 	for i := range loud {

@@ -50,18 +50,22 @@ func (s *session) takeLock(ctx context.Context, req Request) (err error) {
 	if err := s.ours(req.Epoch, req.Owner); err != nil {
 		return err
 	}
-	if err := s.endWriters(standing.Live); err != nil {
+	err = s.beat(ctx, func(ctx context.Context) error {
+		if err := s.endWriters(standing.Live); err != nil {
+			return err
+		}
+		if req.Epoch > standing.Epoch {
+			if err := s.accept(req.Epoch, req.Owner); err != nil {
+				return err
+			}
+		}
+		if !req.Prove {
+			return nil
+		}
+		return s.reprove(ctx, standing)
+	})
+	if err != nil {
 		return err
-	}
-	if req.Epoch > standing.Epoch {
-		if err := s.accept(req.Epoch, req.Owner); err != nil {
-			return err
-		}
-	}
-	if req.Prove {
-		if err := s.beat(ctx, func(ctx context.Context) error { return s.reprove(ctx, standing) }); err != nil {
-			return err
-		}
 	}
 	s.epoch = req.Epoch
 	s.sign(holder{Stack: req.Stack, By: req.By, Epoch: req.Epoch, Since: time.Now().UTC(), Conn: s.conn})

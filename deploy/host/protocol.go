@@ -63,6 +63,15 @@ const (
 	Audit   Verb = "audit"   // reads all of Side, beside other work, and says in Diff how it is not the manifest that Blob begins with. Takes nothing
 )
 
+// Beats reports whether a session that does this says Busy every BusyEvery, but while it takes a Blob.
+func (v Verb) Beats() bool {
+	switch v {
+	case Lock, Fill, Files, Seal, Before, After, Audit:
+		return true
+	}
+	return false
+}
+
 // Response answers one Request.
 type Response struct {
 	N        uint64
