@@ -153,7 +153,11 @@ func (b *Bot) onAsk(a *ask) {
 			lines[i] = strings.ReplaceAll(line, pingBreak, "") // a terminal rings for nobody
 		}
 		b.look(look{b.stackWord(args), q.Audit}, func(odd []string) {
-			b.end(a, ExitDone, map[string]any{"live": b.train.Live, "running": b.train.Busy, "held": b.train.Queue.Holds, "hours": b.train.Hours, "online": b.online, "away": why, "cure": cure,
+			exit := ExitDone
+			if len(odd) > 0 || slices.ContainsFunc(b.train.Busy, func(r train.Run) bool { return r.Stuck }) {
+				exit = ExitLook
+			}
+			b.end(a, exit, map[string]any{"live": b.train.Live, "running": b.train.Busy, "held": b.train.Queue.Holds, "hours": b.train.Hours, "online": b.online, "away": why, "cure": cure,
 				"quarantine": b.book.Quarantine, "odd": odd}, append(lines, odd...)...)
 		})
 	case "verify":
@@ -181,11 +185,16 @@ func (b *Bot) onAsk(a *ask) {
 	}
 }
 
-// askDry says whether e would be refused now; nothing comes of it.
+// askDry says whether e would be refused now, and to which release a rollback would go; nothing comes of it.
 func (b *Bot) askDry(a *ask, by train.Who, e train.Event) {
 	if err := b.would(by, e); err != nil {
 		a.end(ExitNotNow, nil, err.Error())
 		return
+	}
+	if back, ok := e.(train.Rollback); ok {
+		if rel, ok := b.book.Previous(deploy.Target{Stack: back.Stack, Stage: back.Stage}); ok {
+			a.send(Reply{Line: rel.ID})
+		}
 	}
 	a.end(ExitDone, nil)
 }
@@ -237,6 +246,9 @@ func (b *Bot) tellWatchers(r deploy.Rollout, e deploy.Ended) {
 		exit, text = ExitLook, fmt.Sprintf("%s serves %s, but not everywhere; %s", r.Target, r.Release.ID, e.Reason)
 	case deploy.Aborted:
 		text = "nothing live was touched: " + e.Reason
+		if r.Back {
+			text = strings.TrimSuffix(text+"\n  "+inTheWay(e.Reason), "\n  ")
+		}
 	case deploy.RolledBack:
 		text = "flipped back, the fleet serves what it served before: " + e.Reason
 	default:

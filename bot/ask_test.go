@@ -116,7 +116,7 @@ func TestRollbackFollowed(t *testing.T) {
 		says          string
 	}{
 		"nothing else runs":        {shipped + shipped, "web/prod ok", ExitDone, "web/prod serves web0001"},
-		"it fails":                 {shipped + shipped, "web/prod fails: host web1, fence: unreachable", ExitFailed, "nothing live was touched: host web1, fence: unreachable"},
+		"it fails":                 {shipped + shipped, "web/prod fails: host web1, fence: unreachable", ExitFailed, "a host that can't be reached is in the way"},
 		"another stage is shipped": {shipped + shipped + "alice> .join; alice> .princess; web/princess at build", "web/princess ok; web/prod ok", ExitDone, "web/prod serves web0001"},
 		"and then it fails":        {shipped + shipped + "alice> .join; alice> .princess; web/princess at build", "web/princess ok; web/prod fails: host web1, fence: unreachable", ExitFailed, "nothing live was touched: host web1"},
 		"it is rolled out itself":  {shipped + "alice> .join; alice> .princess; web/princess ok; alice> .prod; web/prod at confirm", "web/prod ok", ExitDone, "flipped back"},
@@ -136,6 +136,12 @@ func TestRollbackFollowed(t *testing.T) {
 					}
 				}
 				play(c.before)
+				if _, back := s.bot.book.Previous(deploy.Target{Stack: "web", Stage: "prod"}); back {
+					said := ""
+					if exit, err := s.bot.Ask(t.Context(), Request{Do: "dry-rollback", By: "root", Stack: "web", Stage: "prod"}, func(r Reply) { said += r.Line }); exit != ExitDone || err != nil || said != "web0001" {
+						t.Errorf("a dry run: exit %d, %v, %q", exit, err, said)
+					}
+				}
 				var exit int
 				var said []string
 				over := make(chan struct{})

@@ -251,6 +251,8 @@ func (b *Bot) tellLanded(e train.Landed) {
 		b.channel("", fmt.Sprintf("%s is back on %s (%s)", at, e.Shipment.Release, took))
 	case e.Outcome == train.OutDone:
 		b.channel("", fmt.Sprintf("%s serves %s, in %s", at, e.Shipment.Release, took))
+	case e.Outcome == train.OutAborted && e.Back:
+		b.channel("", fmt.Sprintf("%s: %s did not go back, nothing live was touched: %s", b.ping(e.Driver), at, strings.TrimSuffix(e.Reason+"; "+inTheWay(e.Reason), "; ")))
 	case e.Outcome == train.OutAborted:
 		b.channel("", fmt.Sprintf("%s: %s stopped, nothing live was touched: %s", b.ping(e.Driver), at, e.Reason))
 	case e.Outcome == train.OutRolledBack:
@@ -260,6 +262,14 @@ func (b *Bot) tellLanded(e train.Landed) {
 	default:
 		b.channel("", fmt.Sprintf("%s: %s is STUCK, its hosts differ: %s. `.rollback %s` goes back, `.%s` goes on", b.ping(e.Driver), at, e.Reason, e.Stack, e.Stage))
 	}
+}
+
+// inTheWay says how a rollback may go on that was kept from beginning by one host; "" = it was something else.
+func inTheWay(reason string) string {
+	if !strings.HasPrefix(reason, "host ") {
+		return ""
+	}
+	return "a host that can't be reached is in the way until it is out of the configuration: `pushtrain reload --remove HOST`, then again"
 }
 
 func lane(stack string) string {

@@ -19,6 +19,7 @@ import (
 	"pushtrain/bot/web"
 	"pushtrain/deploy"
 	"pushtrain/deploy/fleet"
+	"pushtrain/deploy/release"
 	"pushtrain/train"
 )
 
@@ -106,7 +107,8 @@ func examine(ctx context.Context, o *options, cfg Config, audit bool) []finding 
 		found = append(found, checkNow(cfg.Train, time.Now()))
 	}
 	var parts sync.WaitGroup
-	var state, chat, hosts []finding
+	var sources, state, chat, hosts []finding
+	parts.Go(func() { sources = checkSources(ctx, cfg) })
 	parts.Go(func() {
 		var status status
 		var alone bool
@@ -122,7 +124,7 @@ func examine(ctx context.Context, o *options, cfg Config, audit bool) []finding 
 	})
 	parts.Go(func() { hosts = checkHosts(ctx, cfg) })
 	parts.Wait()
-	return slices.Concat(found, []finding{checkState(cfg)}, state, chat, hosts)
+	return slices.Concat(found, sources, []finding{checkState(cfg)}, state, chat, hosts)
 }
 
 // checkTools looks for the programs that are called here.
@@ -335,6 +337,23 @@ func checkChannel(cfg Config, e irc.Online) []finding {
 	return found
 }
 
+// checkSources asks each stack's repository for what would be shipped.
+func checkSources(ctx context.Context, cfg Config) []finding {
+	found := make([]finding, len(cfg.Stacks))
+	var asked sync.WaitGroup
+	for i, s := range cfg.Stacks {
+		asked.Go(func() {
+			commit, err := release.Holds(ctx, s.Source.Repo, s.Source.Branch)
+			found[i] = finding{fine, "source", fmt.Sprintf("%s: %s holds %.12s", s.Name, s.Source.Branch, commit), ""}
+			if err != nil {
+				found[i] = finding{fail, "source", fmt.Sprintf("%s: %v", s.Name, err), "see source.repo and source.branch, and whether this user may read it"}
+			}
+		})
+	}
+	asked.Wait()
+	return found
+}
+
 // checkHosts has all hosts try what a rollout will do.
 func checkHosts(ctx context.Context, cfg Config) []finding {
 	c := fleetConfig(cfg)
@@ -399,6 +418,9 @@ func judgeHost(t deploy.Target, drain time.Duration, c fleet.Checkup) []finding 
 		for _, w := range p.Warnings(drain) {
 			say(warn, w, "")
 		}
+	}
+	if h.Fault != "" {
+		return found
 	}
 	state := "no release of ours yet"
 	if c.Standing.Live != "" {

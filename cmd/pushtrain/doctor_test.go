@@ -52,7 +52,7 @@ func TestDoctor(t *testing.T) {
 	op := irctest.Dial(t, server.Addr(), "op")
 	op.Join("#push")
 	code, said := doctor()
-	expect(code, said, 0, "warn  irc: the bot is no operator",
+	expect(code, said, 0, "ok    source: web: main holds ", "warn  irc: the bot is no operator",
 		"warn  irc: irc.identity is auto, and the server tells no accounts",
 		"ok    web/princess p1: "+local+": no release of ours yet, there is no folder yet, and it can be made",
 		"ok    web/prod host-1: /srv/web: no release of ours yet, there is no folder yet")
@@ -147,6 +147,9 @@ func TestJudge(t *testing.T) {
 		}
 		if len(odd) > 1 || want == "" && len(odd) > 0 || want != "" && (len(odd) == 0 || !strings.HasPrefix(odd[0], want)) {
 			t.Errorf("%q, want %q", odd, want)
+		}
+		if all := judgeHost(target, 10*time.Second, c); c.Health.Fault != "" && len(all) > 1 {
+			t.Errorf("beside a fault it says %s", all[0])
 		}
 	}
 

@@ -87,11 +87,16 @@ func (o *options) rollout(c *cobra.Command, req bot.Request, yes bool) error {
 		hosts = []string{req.Host}
 	}
 	if o.dryRun {
-		if err := o.mayNow(c, cfg, req); err != nil {
+		release, err := o.mayNow(c, cfg, req)
+		if err != nil {
 			return err
 		}
-		text := fmt.Sprintf("dry run: %s %s/%s would go to %s; nothing was touched", req.Do, req.Stack, req.Stage, strings.Join(hosts, ", "))
-		o.tell(c.OutOrStdout(), text, map[string]any{"do": req.Do, "stack": req.Stack, "stage": req.Stage, "hosts": hosts})
+		back := ""
+		if release != "" {
+			back = " to " + release
+		}
+		text := fmt.Sprintf("dry run: %s %s/%s%s would go to %s; nothing was touched", req.Do, req.Stack, req.Stage, back, strings.Join(hosts, ", "))
+		o.tell(c.OutOrStdout(), text, map[string]any{"do": req.Do, "stack": req.Stack, "stage": req.Stage, "hosts": hosts, "release": release})
 		return nil
 	}
 	if !yes {
@@ -103,9 +108,9 @@ func (o *options) rollout(c *cobra.Command, req bot.Request, yes bool) error {
 	return o.ask(c.Context(), cfg, req, p.show)
 }
 
-// mayNow asks the running bot whether it would refuse a rollout. With no bot it
-// can't be told without opening the journal, and a dry run touches nothing.
-func (o *options) mayNow(c *cobra.Command, cfg Config, req bot.Request) error {
+// mayNow asks the running bot whether it would refuse a rollout, and which release a rollback would
+// go back to; "" = it is not known. With no bot it can't be told without opening the journal, and a dry run touches nothing.
+func (o *options) mayNow(c *cobra.Command, cfg Config, req bot.Request) (release string, err error) {
 	req.Do, req.By = "dry-"+req.Do, shellUser()
 	said := ""
 	code, err := bot.Call(c.Context(), cfg.StateDir, req, func(r bot.Reply) { said += r.Line })
@@ -114,13 +119,13 @@ func (o *options) mayNow(c *cobra.Command, cfg Config, req bot.Request) error {
 		if !o.quiet {
 			fmt.Fprintln(c.ErrOrStderr(), "pushtrain: no bot runs that could tell whether it may go now")
 		}
-		return nil
+		return "", nil
 	case err != nil:
-		return exit(max(code, exitFailed), "dry run: %w", err)
+		return "", exit(max(code, exitFailed), "dry run: %w", err)
 	case code != 0:
-		return exit(code, "dry run: it would be refused: %s", said)
+		return "", exit(code, "dry run: it would be refused: %s", said)
 	}
-	return nil
+	return said, nil
 }
 
 // confirm has the stack's name typed on a terminal, and asks for --yes off one.
