@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"pushtrain/train"
 )
 
 func TestOutbox(t *testing.T) {
@@ -99,5 +101,22 @@ func TestOutboxBound(t *testing.T) {
 	}
 	if len(o.answers) != maxPlain {
 		t.Errorf("%d listings wait, want at most %d", len(o.answers), maxPlain)
+	}
+}
+
+// What waits on a busy link is not said when the train is past it.
+func TestPast(t *testing.T) {
+	b := &Bot{clock: time.Now}
+	for _, id := range []int{1, 2} {
+		b.talk(upKey(id), "You're up")
+		b.channel(readyKey(id), "Everyone is ready")
+	}
+	b.tellArrived(train.Arrived{Train: 1, Stage: "prod", Stacks: []string{"web"}})
+	var keys []string
+	for _, l := range b.outbox.lines {
+		keys = append(keys, l.Key)
+	}
+	if want := []string{upKey(2), readyKey(2), ""}; !slices.Equal(keys, want) {
+		t.Errorf("%q wait, want %q", keys, want)
 	}
 }

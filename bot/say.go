@@ -49,7 +49,7 @@ func (b *Bot) tell(by train.Who, e train.Effect) {
 		if e.Next != "" {
 			do = "." + e.Next + " is next"
 		}
-		b.channel(fmt.Sprintf("ready %d", e.Train), fmt.Sprintf("%s: Everyone is ready (%s)", b.pings(sitting(e.Riders)), do))
+		b.channel(readyKey(e.Train), fmt.Sprintf("%s: Everyone is ready (%s)", b.pings(sitting(e.Riders)), do))
 	case train.Trouble:
 		to := b.ping(e.Driver) + ": "
 		if e.Driver == e.Nick {
@@ -166,6 +166,9 @@ func (b *Bot) tellClosing(e train.Closing) {
 	}
 }
 
+func upKey(train int) string    { return fmt.Sprintf("up %d", train) }
+func readyKey(train int) string { return fmt.Sprintf("ready %d", train) }
+
 func (b *Bot) tellUp(by train.Who, e train.Up) {
 	held := ""
 	if e.Held != "" {
@@ -174,7 +177,7 @@ func (b *Bot) tellUp(by train.Who, e train.Up) {
 	if len(e.Riders) == 1 && b.same(e.Riders[0].Nick, by.Nick) {
 		return // the answer to .join said it
 	}
-	key := fmt.Sprintf("up %d", e.Train)
+	key := upKey(e.Train)
 	untold := slices.ContainsFunc(b.outbox.lines, func(l line) bool { return l.Key == key }) // the others do not know yet
 	names := each(sitting(e.Riders), func(nick string) string {
 		if untold || slices.Contains(e.Fresh, nick) {
@@ -226,6 +229,8 @@ func (b *Bot) tellUnread(e train.Unread) {
 }
 
 func (b *Bot) tellArrived(e train.Arrived) {
+	b.channel(upKey(e.Train), "") // what still waits is past
+	b.channel(readyKey(e.Train), "")
 	next := "watch graphs and logs, then .good; .done ends the train"
 	if e.Next != "" {
 		next = "try your change, then .good; ." + e.Next + " is next"
