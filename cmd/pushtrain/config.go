@@ -155,7 +155,7 @@ type SSHConfig struct {
 	Config   string        `yaml:"config"`   // an ssh_config(5) file; "" = the user's own
 	Lean     bool          `yaml:"lean"`     // a cheaper key exchange first, where no ssh_config chooses one
 	Parallel int           `yaml:"parallel"` // hosts that are filled at once
-	Stall    time.Duration `yaml:"stall"`    // how long a host that is being filled may take no byte
+	Stall    time.Duration `yaml:"stall"`    // how long a host at work may take no byte and say nothing
 	Retries  int           `yaml:"retries"`  // how often an rsync that broke off is run again
 }
 
