@@ -73,7 +73,7 @@ func (b *Bot) targets() []deploy.Target {
 func (b *Bot) askHosts(c *crew, l look, all []*seen) {
 	ctx := c.ctx
 	if !l.audit {
-		short, cancel := context.WithTimeout(b.ctx, lookTime)
+		short, cancel := context.WithTimeoutCause(b.ctx, lookTime, fmt.Errorf("it has not answered within %s", lookTime))
 		defer cancel()
 		ctx = short
 	}

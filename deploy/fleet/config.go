@@ -20,7 +20,7 @@ type Config struct {
 	Helper    string        // the pushtrain binary that is put on hosts; "" = this program
 	Witness   func() string // what the journal says now, to be kept on each host that is flipped; nil = nothing is
 	Parallel  int           // hosts filled at once; 0 = 8
-	Stall     time.Duration // how long a host that is being filled may take no byte; 0 = 30 s
+	Stall     time.Duration // how long a host at work may take no byte and say nothing; 0 = 30 s
 	Retries   int           // how often an rsync that broke off is run again
 	BuildDir  string        // commits are checked out and built below it, best in memory; "" = below Dir
 	Stacks    []Stack
