@@ -402,6 +402,9 @@ func judgeHost(t deploy.Target, drain time.Duration, c fleet.Checkup) []finding 
 	if h.Fault != "" {
 		say(fail, h.Fault, "give its user the folder, on a file system that is not read-only")
 	}
+	for _, why := range h.Shut {
+		say(fail, why, "")
+	}
 	if h.Holder != "" {
 		say(warn, h.Holder, "another rollout runs, or another bot ships here")
 	}

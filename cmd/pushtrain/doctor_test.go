@@ -129,6 +129,7 @@ func TestJudge(t *testing.T) {
 		"FAIL  web/prod w1: no such host":   func(c *fleet.Checkup) { c.Err = errors.New("no such host") },
 		"FAIL  web/prod w1: rsync 2":        func(c *fleet.Checkup) { c.Rsync = errors.New("rsync 2") },
 		"FAIL  web/prod w1: no link":        func(c *fleet.Checkup) { c.Health.Fault = "no link" },
+		"FAIL  web/prod w1: this key's":     func(c *fleet.Checkup) { c.Health.Shut = []string{"this key's command"} },
 		"warn  web/prod w1: locked by bob":  func(c *fleet.Checkup) { c.Health.Holder = "locked by bob" },
 		"warn  web/prod w1: it runs its":    func(c *fleet.Checkup) { c.Helper = "pushtrain-1" },
 		"warn  web/prod w1: 9 inodes":       func(c *fleet.Checkup) { c.Health.Free.Files = 9 },

@@ -25,10 +25,10 @@ type Checkup struct {
 func (f *Fleet) Checkup(ctx context.Context, t deploy.Target) []Checkup {
 	ctx, cancel := f.until(ctx, fenceTime+installTime)
 	defer cancel()
-	return askAll(f, t, func(s *stack, h Host) Checkup { return f.checkup(ctx, s, h) })
+	return askAll(f, t, func(s *stack, h Host) Checkup { return f.checkup(ctx, s, t.Stage, h) })
 }
 
-func (f *Fleet) checkup(ctx context.Context, s *stack, h Host) (c Checkup) {
+func (f *Fleet) checkup(ctx context.Context, s *stack, stage string, h Host) (c Checkup) {
 	c.Name = h.Name
 	l, err := f.ownLink(s, h)
 	if err != nil {
@@ -43,8 +43,14 @@ func (f *Fleet) checkup(ctx context.Context, s *stack, h Host) (c Checkup) {
 		return c
 	}
 	c.Helper, c.Rsync = l.odd(), host.CheckRsync(hello.Rsync)
+	req := host.Request{Do: host.Checkup}
+	for _, argv := range [][]string{s.stages[stage].BeforeFlip, s.stages[stage].AfterFlip} {
+		if len(argv) > 0 {
+			req.Hooks = append(req.Hooks, argv)
+		}
+	}
 	asked := time.Now()
-	resp, err := l.ask(ctx, noLock, host.Request{Do: host.Checkup})
+	resp, err := l.ask(ctx, noLock, req)
 	answered := time.Now()
 	c.Standing, c.Err = resp.Standing, err
 	if err == nil && resp.Health != nil {

@@ -83,12 +83,18 @@ func TestForced(t *testing.T) {
 	stage.AfterFlip = []string{"touch", "reloaded"}
 	hooked := newRig(t, "/srv/config", h.Config, stage)
 	hooked.repo.commit("one", 0)
+	if c := hooked.fleet.Checkup(t.Context(), target)[0]; c.Err != nil || len(c.Health.Shut) != 1 || !strings.Contains(c.Health.Shut[0], "--hook 'touch reloaded'") {
+		t.Errorf("doctor is told %+v", c)
+	}
 	hooked.ship(deploy.Aborted, `does not allow it to run touch reloaded: add --hook 'touch reloaded' there`)
 	h.Admit("host-1", fmt.Sprintf(`restrict,command="%s host --root /srv/config --hook 'touch reloaded'"`, self))
 	if err := hooked.fleet.Close(); err != nil {
 		t.Fatal(err)
 	}
 	hooked.fleet = hooked.open(t.TempDir(), "/srv/config", h.Config)
+	if c := hooked.fleet.Checkup(t.Context(), target)[0]; c.Err != nil || len(c.Health.Shut) != 0 {
+		t.Errorf("doctor is told %+v", c)
+	}
 	hooked.ship(deploy.Done, "")
 	if _, err := os.Stat(filepath.Join(h.Srv("host-1"), "config", "reloaded")); err != nil {
 		t.Error(err)

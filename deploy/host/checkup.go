@@ -20,13 +20,19 @@ type Health struct {
 	Holder string          // who holds the lock, for a person; "" = nobody
 	Flip   time.Duration   // what a flip took in a folder of its own, synced; 0 = there is no ROOT yet
 	Fault  string          // why no release can be filled in and flipped here; "" = it can
+	Shut   []string        `json:",omitempty"` // why each of Hooks that would not be run is not
 	PHP    []webserver.PHP `json:",omitempty"` // that are installed here
 }
 
 // checkup tries what a rollout will do, beside what is live. It leaves nothing behind.
-func (s *session) checkup(resp *Response) error {
+func (s *session) checkup(req Request, resp *Response) error {
 	h := &Health{Clock: time.Now()}
 	resp.Health = h
+	for _, argv := range req.Hooks {
+		if err := s.forced.mayRun(argv); err != nil {
+			h.Shut = append(h.Shut, err.Error())
+		}
+	}
 	above := s.path
 	for {
 		var st unix.Statfs_t

@@ -31,6 +31,7 @@ type Request struct {
 	At      Position      `json:",omitzero"`  // Tail: how far it has been read
 	Witness string        `json:",omitempty"` // Flip, Unlock: what the bot's journal says now; kept here
 	Argv    []string      `json:",omitempty"` // Before, After: the command, run without a shell; Tail: likewise, instead of File
+	Hooks   [][]string    `json:",omitempty"` // Checkup: what Before and After would be asked to run
 	Blob    int64         `json:",omitempty"` // Fill, Files, Seal, Audit: so many bytes follow the line; Seal: 0 = the manifest is the one that Fill brought
 }
 

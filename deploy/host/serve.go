@@ -189,7 +189,7 @@ func (s *session) do(ctx context.Context, req Request, body *blob, resp *Respons
 		}
 		return s.tail(req, resp)
 	case Checkup:
-		return s.checkup(resp)
+		return s.checkup(req, resp)
 	case Audit:
 		return s.audit(ctx, req, body, resp)
 	case Lock:
