@@ -14,7 +14,7 @@ import (
 
 // Request is what the shell asks of a bot, through its socket or in its own process.
 type Request struct {
-	Do       string // deploy, rollback, dry-deploy, dry-rollback, abort, hold, unhold, status, queue, stats, past, log, entries, audit, verify, reload
+	Do       string // deploy, rollback, dry-deploy, dry-rollback, abort, hold, unhold, rest, status, queue, stats, past, log, entries, audit, verify, reload
 	By       string // the shell user
 	Stack    string
 	Stage    string
@@ -160,6 +160,9 @@ func (b *Bot) onAsk(a *ask) {
 			b.end(a, exit, map[string]any{"live": b.train.Live, "running": b.train.Busy, "held": b.train.Queue.Holds, "hours": b.train.Hours, "online": b.online, "away": why, "cure": cure,
 				"quarantine": b.book.Quarantine, "odd": odd}, append(lines, odd...)...)
 		})
+	case "rest":
+		b.resting = append(b.resting, a)
+		b.tellResting()
 	case "verify":
 		b.askVerify(a)
 	case "audit":
@@ -236,6 +239,21 @@ func (b *Bot) follow(a *ask, id uint64) {
 	b.watchers[id] = append(b.watchers[id], a)
 }
 
+// tellResting ends the asks that wait until nothing is under way. Their exit code says whether something is STUCK.
+func (b *Bot) tellResting() {
+	exit := ExitDone
+	for _, r := range b.book.Open {
+		if r.State != deploy.Stuck {
+			return
+		}
+		exit = ExitLook
+	}
+	for _, a := range b.resting {
+		b.end(a, exit, nil)
+	}
+	b.resting = nil
+}
+
 // tellWatchers ends the asks that wait for a rollout.
 func (b *Bot) tellWatchers(r deploy.Rollout, e deploy.Ended) {
 	exit, text := ExitFailed, ""
@@ -256,14 +274,17 @@ func (b *Bot) tellWatchers(r deploy.Rollout, e deploy.Ended) {
 	}
 	for _, w := range b.watchers[r.ID] {
 		exit := exit
-		if w.req.Do == "rollback" && !r.Back { // it was to be stopped, and its target taken back
+		if w.req.Do == "rollback" && !(r.Back && r.Stage == w.req.Stage) { // it was in the way of what was asked for
 			if next, open := b.running(r.Stack); open && next != r.ID {
 				b.follow(w, next)
 				continue
 			}
 			_, shipped := b.book.Live(r.Target)
-			if r.Stage == w.req.Stage && (e.Outcome == deploy.RolledBack || e.Outcome == deploy.Aborted && !shipped) {
+			switch stopped := e.Outcome == deploy.RolledBack || e.Outcome == deploy.Aborted && !shipped; {
+			case stopped && r.Stage == w.req.Stage && !r.Sync:
 				exit = ExitDone
+			case e.Outcome == deploy.Done:
+				exit = ExitFailed
 			}
 		}
 		b.end(w, exit, map[string]any{"rollout": r.ID, "outcome": e.Outcome, "release": r.Release, "reason": e.Reason, "log": b.runs.path(r.ID)},

@@ -109,33 +109,25 @@ func TestStatusInShell(t *testing.T) {
 // A rollback by the shell is followed to its own end, also when something else has to be stopped first, and
 // its exit code says whether the stage was taken back.
 func TestRollbackFollowed(t *testing.T) {
-	const shipped = "alice> .join; alice> .princess; web/princess ok; alice> .prod; web/prod ok; alice> .done; "
 	for name, c := range map[string]struct {
 		before, after string
 		exit          int
 		says          string
 	}{
-		"nothing else runs":        {shipped + shipped, "web/prod ok", ExitDone, "web/prod serves web0001"},
-		"it fails":                 {shipped + shipped, "web/prod fails: host web1, fence: unreachable", ExitFailed, "a host that can't be reached is in the way"},
-		"another stage is shipped": {shipped + shipped + "alice> .join; alice> .princess; web/princess at build", "web/princess ok; web/prod ok", ExitDone, "web/prod serves web0001"},
-		"and then it fails":        {shipped + shipped + "alice> .join; alice> .princess; web/princess at build", "web/princess ok; web/prod fails: host web1, fence: unreachable", ExitFailed, "nothing live was touched: host web1"},
-		"it is rolled out itself":  {shipped + "alice> .join; alice> .princess; web/princess ok; alice> .prod; web/prod at confirm", "web/prod ok", ExitDone, "flipped back"},
-		"it is STUCK":              {shipped + "alice> .join; alice> .princess; web/princess ok; alice> .prod; web/prod fails for good: confirm: no answer", "web/prod ok", ExitDone, "flipped back"},
+		"nothing else runs":        {shippedOnce + shippedOnce, "web/prod ok", ExitDone, "web/prod serves web0001"},
+		"it fails":                 {shippedOnce + shippedOnce, "web/prod fails: host web1, fence: unreachable", ExitFailed, "a host that can't be reached is in the way"},
+		"another stage is shipped": {shippedOnce + shippedOnce + "alice> .join; alice> .princess; web/princess at build", "web/princess ok; web/prod ok", ExitDone, "web/prod serves web0001"},
+		"and then it fails":        {shippedOnce + shippedOnce + "alice> .join; alice> .princess; web/princess at build", "web/princess ok; web/prod fails: host web1, fence: unreachable", ExitFailed, "nothing live was touched: host web1"},
+		"it is rolled out itself":  {shippedOnce + "alice> .join; alice> .princess; web/princess ok; alice> .prod; web/prod at confirm", "web/prod ok", ExitDone, "flipped back"},
+		"it is STUCK":              {shippedOnce + "alice> .join; alice> .princess; web/princess ok; alice> .prod; web/prod fails for good: confirm: no answer", "web/prod ok", ExitDone, "flipped back"},
 		"the first one is stopped": {"alice> .join; alice> .princess; web/princess ok; alice> .prod; web/prod at prepare", "web/prod ok", ExitDone, "nothing live was touched"},
-		"another, and none before": {shipped + "alice> .join; alice> .princess; web/princess at build", "web/princess ok", ExitFailed, "nothing live was touched"},
+		"another, and none before": {shippedOnce + "alice> .join; alice> .princess; web/princess at build", "web/princess ok", ExitFailed, "nothing live was touched"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newStage(t)
 				defer s.end()
-				play := func(lines string) {
-					for line := range strings.SplitSeq(strings.TrimSuffix(lines, "; "), "; ") {
-						if err := s.do(line); err != nil {
-							t.Fatalf("%s: %v", line, err)
-						}
-					}
-				}
-				play(c.before)
+				s.scene(c.before)
 				if _, back := s.bot.book.Previous(deploy.Target{Stack: "web", Stage: "prod"}); back {
 					said := ""
 					if exit, err := s.bot.Ask(t.Context(), Request{Do: "dry-rollback", By: "root", Stack: "web", Stage: "prod"}, func(r Reply) { said += r.Line }); exit != ExitDone || err != nil || said != "web0001" {
@@ -150,7 +142,7 @@ func TestRollbackFollowed(t *testing.T) {
 					exit, _ = s.bot.Ask(t.Context(), Request{Do: "rollback", By: "root", Stack: "web", Stage: "prod", Text: "bad", Follow: true}, func(r Reply) { said = append(said, r.Line) })
 				}()
 				synctest.Wait()
-				play(c.after)
+				s.scene(c.after)
 				select {
 				case <-over:
 				default:

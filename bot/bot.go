@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,7 +35,7 @@ type Config struct {
 	Secrets *Secrets          // what neither these nor the journal may hold; nil = passwords of URLs alone
 	Open    time.Duration     // hours a day in which pushes are made, for the capacity; 0 = 8 h
 	Hours   train.Calendar    // when trains depart; the zero Calendar: at any time. Rules.Hours says the same to people
-	Idle    bool              // it answers questions, and takes up no rollout that a crash has left
+	Idle    bool              // it takes up no rollout that a crash has left
 	Audit   time.Duration     // how often all hosts read all of what they serve; 0 = never
 	Version string
 	Ready   func() // called once, when the bot is first in the channel; nil = nobody waits
@@ -141,6 +143,7 @@ type Bot struct {
 	refusals map[string]*refusals
 	open     map[effectKey]context.CancelFunc // effects of rollouts that are under way
 	watchers map[uint64][]*ask
+	resting  []*ask // wait until nothing is under way
 	watches  map[deploy.Target]*watcher
 	looks    map[look][]func(odd []string)      // under way, with who waits for each
 	drift    map[deploy.Target]map[string]drift // by host
@@ -338,8 +341,9 @@ func (b *Bot) start() error {
 	b.audited = b.now()
 	b.configure()
 	b.hours()
-	for id, r := range b.book.Open {
-		if r.State != deploy.Stuck && !b.cfg.Idle {
+	for _, id := range slices.Sorted(maps.Keys(b.book.Open)) {
+		r, open := b.book.Open[id] // one that ends may have ended the others of its train
+		if open && r.State != deploy.Stuck && !b.cfg.Idle {
 			if err := b.deployApply(id, deploy.Resume{}); err != nil {
 				return fmt.Errorf("resume rollout %d: %w", id, err)
 			}

@@ -165,11 +165,12 @@ func (b *Bot) shipment(r deploy.Rollout, rel deploy.Release) train.Shipment {
 	return train.Shipment{Stack: r.Stack, Commit: rel.Commit, Release: rel.ID, Digest: rel.Digest, Committed: b.notes[r.ID].committed}
 }
 
-// barrier commits the rollouts of a train when all of them stand there (DESIGN §10.6).
+// barrier commits the rollouts of a train when all of them stand there (DESIGN §10.6). A rollback
+// waits for nobody.
 func (b *Bot) barrier(r deploy.Rollout) {
 	var all []uint64
 	for id, o := range b.book.Open {
-		if id != r.ID && (r.Train == 0 || o.Train != r.Train || o.Stage != r.Stage || o.State == deploy.Stuck) {
+		if id != r.ID && (r.Back || o.Back || r.Train == 0 || o.Train != r.Train || o.Stage != r.Stage || o.State == deploy.Stuck) {
 			continue
 		}
 		if o.State != deploy.Barrier {
@@ -197,6 +198,7 @@ func (b *Bot) ended(r deploy.Rollout, e deploy.Ended) {
 		delete(b.notes, r.ID)
 	}
 	b.tellWatchers(r, e)
+	defer b.tellResting()
 	switch e.Outcome {
 	case deploy.Stuck:
 		return
@@ -229,7 +231,7 @@ func (b *Bot) tellReturned(r deploy.Rollout) {
 // none of them commits before all are verified.
 func (b *Bot) abandon(r deploy.Rollout, e deploy.Ended) {
 	for id, o := range b.book.Open {
-		if r.Train == 0 || o.Train != r.Train || o.Stage != r.Stage || !beforeCommit(o.State) {
+		if r.Back || o.Back || r.Train == 0 || o.Train != r.Train || o.Stage != r.Stage || !beforeCommit(o.State) {
 			continue
 		}
 		if err := b.deployApply(id, deploy.Abort{By: r.Target.String(), Why: fmt.Sprintf("it ended %s, and a train ships all its stacks or none", e.Outcome)}); err != nil {

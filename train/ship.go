@@ -22,8 +22,7 @@ func (t *turn) shipByShell(e Ship) error {
 		return refuse("external", "%s of %s is deployed by something else", e.Stage, st.Name)
 	}
 	if run := t.run(st.Name); run != nil && run.Stuck && t.find(run.Train) < 0 && run.Stage == e.Stage {
-		run.Stuck = false // there is no train whose command could decide it
-		t.emit(GoOn{Stack: st.Name, By: t.by.Nick})
+		t.goOn(run, t.by.Nick) // there is no train whose command could decide it
 		return nil
 	}
 	i := t.HeadOf(st.Name)
@@ -130,7 +129,7 @@ func (t *turn) ended(e Ended) {
 	if u := slices.IndexFunc(t.Undo, func(p PendingUndo) bool { return p.Stack == e.Stack }); u >= 0 && e.Outcome != OutStuck {
 		p := t.Undo[u]
 		t.Undo = slices.Delete(t.Undo, u, u+1)
-		if e.Outcome != OutRolledBack || run.Stage != p.Stage {
+		if e.Outcome != OutRolledBack || run.Stage != p.Stage || run.Host != "" {
 			t.flipBack(p)
 		}
 	}

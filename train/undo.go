@@ -123,11 +123,10 @@ func (t *turn) rollback(e Rollback) error {
 			whose = fmt.Sprintf("%s/%s is rolled out by %s: the riders of that train", stack, stage, run.By)
 		}
 		return refuse("not aboard", "%s, the riders of the lane's head (%s), and ops can roll it back", whose, t.headNames(stack))
-	case run != nil && run.Back && run.Stuck:
-		run.Stuck = false // to try again is all that can be meant
-		t.emit(GoOn{Stack: stack, By: t.by.Nick})
+	case running && run.Back && run.Stuck:
+		t.goOn(run, t.by.Nick) // to try again is all that can be meant
 		return nil
-	case run != nil && run.Back:
+	case running && run.Back:
 		return refuse("busy", "%s/%s is being rolled back already, by %s since %s", stack, run.Stage, run.By, clock(run.Since))
 	}
 	why := CleanMessage(e.Why)
@@ -140,16 +139,28 @@ func (t *turn) rollback(e Rollback) error {
 		t.flipBack(p)
 		return nil
 	}
-	t.emit(Stop{Stack: stack, By: t.by.Nick, Why: strings.TrimSuffix(".rollback: "+why, ": ")})
 	stuck := run.Stuck
-	run.Stuck = false
+	switch {
+	case !run.Back:
+		t.emit(Stop{Stack: stack, By: t.by.Nick, Why: strings.TrimSuffix(".rollback: "+why, ": ")})
+		run.Stuck = false
+	case stuck: // another stage is on its way back, which has to end first
+		t.goOn(run, t.by.Nick)
+	}
 	if i := t.find(run.Train); i >= 0 {
 		t.Queue.Trains[i].Runs = run.Stage
 	}
-	if l != nil && !(stuck && run.Stage == stage) {
+	if l != nil && !(stuck && running && run.Host == "") {
 		t.Undo = append(slices.DeleteFunc(t.Undo, func(o PendingUndo) bool { return o.Stack == stack }), p)
 	}
 	return nil
+}
+
+// goOn sends a rollout that is STUCK the way that it went. A rollback of the stage that waited for its end is called off.
+func (t *turn) goOn(run *Run, by string) {
+	run.Stuck = false
+	t.Undo = slices.DeleteFunc(t.Undo, func(p PendingUndo) bool { return p.Stack == run.Stack && p.Stage == run.Stage })
+	t.emit(GoOn{Stack: run.Stack, By: by})
 }
 
 // holdBack holds the stack of a rollback, for the riders of the train that it

@@ -164,8 +164,7 @@ func (t *turn) depart(i int, stage, by, override string, confirmed bool) error {
 	tr.moved(t.at)
 	for _, st := range todo {
 		if run := t.run(st.Name); run != nil { // STUCK, or free would have refused
-			run.Stuck = false
-			t.emit(GoOn{Stack: st.Name, By: by})
+			t.goOn(run, by)
 			continue
 		}
 		if tr.ship(st.Name) == nil {

@@ -405,7 +405,7 @@ func (o *options) alone(ctx context.Context, cfg Config, req bot.Request, out fu
 		}
 	}
 	how := botConfig(cfg, zerolog.New(os.Stderr).Level(zerolog.WarnLevel), nil)
-	how.Idle = slices.Contains([]string{"status", "queue", "stats", "past", "entries", "audit", "verify"}, req.Do)
+	how.Idle = slices.Contains([]string{"status", "queue", "stats", "past", "entries", "audit", "verify", "hold", "unhold", "log"}, req.Do)
 	known, err := readSecrets(cfg)
 	if err != nil && !how.Idle {
 		how.Log.Warn().Err(err).Msg("what can't be read is not hidden in the run log either")
@@ -435,6 +435,12 @@ func (o *options) alone(ctx context.Context, cfg Config, req bot.Request, out fu
 		}
 	}()
 	exit, err := b.Ask(runCtx, req, out)
+	if err == nil && !how.Idle { // a train may have other stacks, and a crash may have left something
+		var left int
+		if left, err = b.Ask(runCtx, bot.Request{Do: "rest", By: req.By}, func(bot.Reply) {}); req.Do == "abort" {
+			exit = max(exit, left)
+		}
+	}
 	stop()
 	if broke := <-ran; broke != nil {
 		return exitFailed, broke
