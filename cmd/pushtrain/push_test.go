@@ -126,7 +126,7 @@ func TestQueueToProduction(t *testing.T) {
 	}
 	bob.Say("#push", `.rollback "bad search"`)
 	bob.Expect(`web/prod is back on`)
-	topic(bob, `HOLD (web) "rolled back: bad search" | <prod> carol (config) | <princess> bob`)
+	topic(bob, `HOLD (web) "rollback: bad search" | <prod> carol (config) | <princess> bob`)
 	for _, u := range urls[1:] {
 		if got, err := get(u); got != "r1" {
 			t.Errorf("%s serves %q, %v after the rollback", u, got, err)

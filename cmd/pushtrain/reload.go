@@ -34,7 +34,7 @@ Rollouts that are under way end as they began. What only a restart can change is
 				return err // the bot would say the same
 			}
 			req := bot.Request{Do: "reload", By: shellUser(), Remove: removed}
-			code, err := bot.Call(c.Context(), cfg.StateDir, req, o.print(c.OutOrStdout(), c.ErrOrStderr()))
+			code, err := bot.Call(c.Context(), cfg.StateDir, req, o.print(req, c.OutOrStdout(), c.ErrOrStderr()))
 			switch {
 			case errors.Is(err, bot.ErrNoBot):
 				return exit(exitNotNow, "%w: `pushtrain run` reads the configuration when it starts", err)

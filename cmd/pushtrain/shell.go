@@ -167,20 +167,20 @@ func (o *options) simple(use, short string, args cobra.PositionalArgs, req func(
 					return err
 				}
 			}
-			return o.ask(c.Context(), cfg, req, o.print(c.OutOrStdout(), c.ErrOrStderr()))
+			return o.ask(c.Context(), cfg, req, o.print(req, c.OutOrStdout(), c.ErrOrStderr()))
 		},
 	}
 }
 
 // print shows the lines of an answer, with --json its data instead. Why a request
-// was refused goes to stderr.
-func (o *options) print(out, errs io.Writer) func(bot.Reply) {
+// was refused, or what is wrong with the journal, goes to stderr.
+func (o *options) print(req bot.Request, out, errs io.Writer) func(bot.Reply) {
 	var lines []string
 	return func(r bot.Reply) {
 		switch {
 		case !r.Over:
 			lines = append(lines, r.Line)
-		case r.Exit != 0:
+		case r.Exit != 0 && !(r.Exit == bot.ExitLook && req.Do == "status"):
 			fmt.Fprintln(errs, "pushtrain:", strings.Join(lines, "\n"))
 		case o.json && r.Data != nil:
 			writeJSON(out, r.Data)
@@ -263,7 +263,8 @@ func logCommand(o *options) *cobra.Command {
 			}
 			out, errs := c.OutOrStdout(), c.ErrOrStderr()
 			if len(args) == 1 {
-				return o.ask(c.Context(), cfg, bot.Request{Do: "log", Text: args[0]}, o.print(out, errs))
+				req := bot.Request{Do: "log", Text: args[0]}
+				return o.ask(c.Context(), cfg, req, o.print(req, out, errs))
 			}
 			if stack != "" {
 				if req.Stack, err = stackOf(cfg, stack); err != nil {
