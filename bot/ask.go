@@ -263,10 +263,11 @@ func (b *Bot) tellWatchers(r deploy.Rollout, e deploy.Ended) {
 	case deploy.Degraded:
 		exit, text = ExitLook, fmt.Sprintf("%s serves %s, but not everywhere; %s", r.Target, r.Release.ID, e.Reason)
 	case deploy.Aborted:
-		text = "nothing live was touched: " + e.Reason
+		why := e.Reason
 		if r.Back {
-			text = strings.TrimSuffix(text+"\n  "+inTheWay(e.Reason), "\n  ")
+			why = wayOn(why, "\n  ")
 		}
+		text = "nothing live was touched: " + why
 	case deploy.RolledBack:
 		text = "flipped back, the fleet serves what it served before: " + e.Reason
 	default:

@@ -134,22 +134,9 @@ func TestRollbackFollowed(t *testing.T) {
 						t.Errorf("a dry run: exit %d, %v, %q", exit, err, said)
 					}
 				}
-				var exit int
-				var said []string
-				over := make(chan struct{})
-				go func() {
-					defer close(over)
-					exit, _ = s.bot.Ask(t.Context(), Request{Do: "rollback", By: "root", Stack: "web", Stage: "prod", Text: "bad", Follow: true}, func(r Reply) { said = append(said, r.Line) })
-				}()
-				synctest.Wait()
-				s.scene(c.after)
-				select {
-				case <-over:
-				default:
-					t.Fatalf("it goes on: %q", s.chat.take())
-				}
-				if all := strings.Join(said, "; "); exit != c.exit || !strings.Contains(all, c.says) {
-					t.Errorf("exit %d: %s; want %d: %s\n%s", exit, all, c.exit, c.says, strings.Join(s.chat.take(), "\n"))
+				exit, said := s.asks(Request{Do: "rollback", Stack: "web", Stage: "prod", Text: "bad"}, c.after)
+				if exit != c.exit || !strings.Contains(said, c.says) {
+					t.Errorf("exit %d: %s; want %d: %s\n%s", exit, said, c.exit, c.says, strings.Join(s.chat.take(), "\n"))
 				}
 			})
 		})

@@ -24,14 +24,15 @@ func (s *stage) serves(stage, release string) {
 	s.settled()
 }
 
-// asks starts an ask; it returns its exit code when it has ended, by then lines are played.
-func (s *stage) asks(r Request, lines string) (exit int) {
+// asks starts an ask, which must have ended when lines are played. It returns its exit code, and its replies with "; " between them.
+func (s *stage) asks(r Request, lines string) (exit int, said string) {
 	s.t.Helper()
 	r.By, r.Follow = "root", true
+	var replies []string
 	over := make(chan error, 1)
 	go func() {
 		var err error
-		exit, err = s.bot.Ask(s.t.Context(), r, func(Reply) {})
+		exit, err = s.bot.Ask(s.t.Context(), r, func(r Reply) { replies = append(replies, r.Line) })
 		over <- err
 	}()
 	synctest.Wait()
@@ -44,7 +45,7 @@ func (s *stage) asks(r Request, lines string) (exit int) {
 	default:
 		s.t.Fatalf("%s goes on\n%s", r.Do, strings.Join(s.chat.take(), "\n"))
 	}
-	return exit
+	return exit, strings.Join(replies, "; ")
 }
 
 const shippedOnce = "alice> .join; alice> .princess; web/princess ok; alice> .prod; web/prod ok; alice> .done; "
@@ -102,10 +103,10 @@ func TestDecisionsStand(t *testing.T) {
 		},
 		"back behind a rollback of another stage that is STUCK": func(s *stage) {
 			s.scene(again + "web/prod ok; alice> .done")
-			if exit := s.asks(Request{Do: "rollback", Stack: "web", Stage: "princess"}, "web/princess fails for good: confirm: no answer"); exit != ExitLook {
+			if exit, _ := s.asks(Request{Do: "rollback", Stack: "web", Stage: "princess"}, "web/princess fails for good: confirm: no answer"); exit != ExitLook {
 				s.t.Errorf("princess: exit %d", exit)
 			}
-			if exit := s.asks(Request{Do: "rollback", Stack: "web", Stage: "prod"}, "web/princess ok; web/prod ok"); exit != ExitDone {
+			if exit, _ := s.asks(Request{Do: "rollback", Stack: "web", Stage: "prod"}, "web/princess ok; web/prod ok"); exit != ExitDone {
 				s.t.Errorf("prod: exit %d", exit)
 			}
 			s.serves("prod", "web0001")
@@ -114,23 +115,23 @@ func TestDecisionsStand(t *testing.T) {
 		"back behind a sync that is STUCK": func(s *stage) {
 			s.scene(again + "web/prod ok; alice> .done")
 			s.fleet.stray("web/prod web2", "web0002")
-			if exit := s.asks(Request{Do: "sync", Stack: "web", Stage: "prod", Host: "web2"}, "web/prod fails for good: confirm: no answer"); exit != ExitLook {
+			if exit, _ := s.asks(Request{Do: "sync", Stack: "web", Stage: "prod", Host: "web2"}, "web/prod fails for good: confirm: no answer"); exit != ExitLook {
 				s.t.Errorf("sync: exit %d", exit)
 			}
-			if exit := s.asks(Request{Do: "rollback", Stack: "web", Stage: "prod"}, "web/prod ok; web/prod ok"); exit != ExitDone {
+			if exit, _ := s.asks(Request{Do: "rollback", Stack: "web", Stage: "prod"}, "web/prod ok; web/prod ok"); exit != ExitDone {
 				s.t.Errorf("rollback: exit %d", exit)
 			}
 			s.serves("prod", "web0001")
 		},
 		"whoever waits for rest, waits for what an abort has begun": func(s *stage) {
 			s.scene(again + "web/prod fails for good: confirm: no answer")
-			if exit := s.asks(Request{Do: "rest"}, "wait 1s"); exit != ExitLook {
+			if exit, _ := s.asks(Request{Do: "rest"}, "wait 1s"); exit != ExitLook {
 				s.t.Errorf("STUCK: exit %d", exit)
 			}
-			if exit := s.asks(Request{Do: "abort", Stack: "web"}, "wait 1s"); exit != ExitDone {
+			if exit, _ := s.asks(Request{Do: "abort", Stack: "web"}, "wait 1s"); exit != ExitDone {
 				s.t.Errorf("abort: exit %d", exit)
 			}
-			if exit := s.asks(Request{Do: "rest"}, "web/prod ok"); exit != ExitDone {
+			if exit, _ := s.asks(Request{Do: "rest"}, "web/prod ok"); exit != ExitDone {
 				s.t.Errorf("rest: exit %d", exit)
 			}
 			s.serves("prod", "web0001")

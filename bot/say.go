@@ -257,7 +257,7 @@ func (b *Bot) tellLanded(e train.Landed) {
 	case e.Outcome == train.OutDone:
 		b.channel("", fmt.Sprintf("%s serves %s, in %s", at, e.Shipment.Release, took))
 	case e.Outcome == train.OutAborted && e.Back:
-		b.channel("", fmt.Sprintf("%s: %s did not go back, nothing live was touched: %s", b.ping(e.Driver), at, strings.TrimSuffix(e.Reason+"; "+inTheWay(e.Reason), "; ")))
+		b.channel("", fmt.Sprintf("%s: %s did not go back, nothing live was touched: %s", b.ping(e.Driver), at, wayOn(e.Reason, "; ")))
 	case e.Outcome == train.OutAborted:
 		b.channel("", fmt.Sprintf("%s: %s stopped, nothing live was touched: %s", b.ping(e.Driver), at, e.Reason))
 	case e.Outcome == train.OutRolledBack:
@@ -269,12 +269,12 @@ func (b *Bot) tellLanded(e train.Landed) {
 	}
 }
 
-// inTheWay says how a rollback may go on that was kept from beginning by one host; "" = it was something else.
-func inTheWay(reason string) string {
+// wayOn is why a rollback did not begin and, where one host kept it from that, behind sep how it may still be made.
+func wayOn(reason, sep string) string {
 	if !strings.HasPrefix(reason, "host ") {
-		return ""
+		return reason
 	}
-	return "a host that can't be reached is in the way until it is out of the configuration: `pushtrain reload --remove HOST`, then again"
+	return reason + sep + "a host that can't be reached is in the way until it is out of the configuration: `pushtrain reload --remove HOST`, then again"
 }
 
 func lane(stack string) string {

@@ -348,20 +348,14 @@ func TestRestart(t *testing.T) {
 	r.repo.commit("release 1", 0)
 	r.ship(deploy.Done, "")
 	r.repo.commit("release 2", 0)
-	r.crash = true
-	r.run(0, r.start(), nil)
-	r.crash = false
+	r.crashes()
 	if err := r.fleet.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range h.Names {
 		serves(t, filepath.Join(h.Srv(name), "web"), "release 1")
 	}
-	r.fleet = r.open(t.TempDir(), "/srv/web", h.Config)
-	r.expect(r.run(r.book.Last, deploy.Resume{}, nil), deploy.Done, "")
-	for _, name := range h.Names {
-		serves(t, filepath.Join(h.Srv(name), "web"), "release 2")
-	}
+	r.goesOn(h, "release 2")
 }
 
 // TestAbort stops a rollout that waits for the last readers of a side.

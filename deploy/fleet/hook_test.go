@@ -112,9 +112,5 @@ func TestDiesInAfterFlip(t *testing.T) {
 	if err := r.fleet.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r.fleet = r.open(t.TempDir(), "/srv/web", h.Config)
-	r.expect(r.run(r.book.Last, deploy.Resume{}, nil), deploy.Done, "")
-	for _, name := range h.Names {
-		serves(t, filepath.Join(h.Srv(name), "web"), "release 2")
-	}
+	r.goesOn(h, "release 2")
 }

@@ -16,6 +16,7 @@ import (
 
 	"pushtrain/deploy"
 	"pushtrain/deploy/fleet"
+	"pushtrain/deploy/fleet/fleettest"
 	"pushtrain/deploy/host"
 	"pushtrain/deploy/release"
 )
@@ -223,6 +224,24 @@ func (r *rig) run(id uint64, e deploy.Event, atBarrier func()) deploy.Ended {
 		case <-r.dies:
 			return ended
 		}
+	}
+}
+
+// crashes ships what is on main until Commit is on disk, and dies.
+func (r *rig) crashes() {
+	r.t.Helper()
+	r.crash = true
+	r.run(0, r.start(), nil)
+	r.crash = false
+}
+
+// goesOn opens another fleet on what the one that died has left: all hosts serve this text in the end.
+func (r *rig) goesOn(h *fleettest.Hosts, text string) {
+	r.t.Helper()
+	r.fleet = r.open(r.t.TempDir(), "/srv/web", h.Config)
+	r.expect(r.run(r.book.Last, deploy.Resume{}, nil), deploy.Done, "")
+	for _, name := range h.Names {
+		serves(r.t, filepath.Join(h.Srv(name), "web"), text)
 	}
 }
 

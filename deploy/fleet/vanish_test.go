@@ -57,20 +57,14 @@ func TestBackBeforeSilence(t *testing.T) {
 	r.repo.commit("release 1", 0)
 	r.ship(deploy.Done, "")
 	r.repo.commit("release 2", 0)
-	r.crash = true
-	r.run(0, r.start(), nil)
-	r.crash = false
+	r.crashes()
 	for _, pid := range clients(t, h.Config) {
 		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
 	}
-	r.fleet = r.open(t.TempDir(), "/srv/web", h.Config)
-	r.expect(r.run(r.book.Last, deploy.Resume{}, nil), deploy.Done, "")
-	for _, name := range h.Names {
-		serves(t, filepath.Join(h.Srv(name), "web"), "release 2")
-	}
+	r.goesOn(h, "release 2")
 }
 
 // clients returns the ssh processes of this one that go by config.

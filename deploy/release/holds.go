@@ -10,12 +10,9 @@ import (
 func Holds(ctx context.Context, repo, branch string) (commit string, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, listLimit, errListLimit)
 	defer cancel()
-	dir, err := folder(repo)
-	switch {
-	case err != nil:
+	dir, repo, err := origin(repo)
+	if err != nil {
 		return "", err
-	case dir != "":
-		repo = "." // see mirror.fetch
 	}
 	err = command{
 		name: []string{"git", "ls-remote"},

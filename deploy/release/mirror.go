@@ -72,18 +72,23 @@ func (m mirror) unlock() error {
 
 // fetch makes the mirror's branches and tags those of repo.
 func (m mirror) fetch(ctx context.Context, repo string, out Out) error {
-	// For a folder of this machine git has a shell run `git-upload-pack FOLDER`.
-	// Run in that folder, there is nothing of ours in what the shell reads.
-	dir, err := folder(repo)
-	switch {
-	case err != nil:
+	dir, repo, err := origin(repo)
+	if err != nil {
 		return err
-	case dir != "":
-		repo = "."
 	}
 	// Branches are kept as a remote's: a build may take the names below refs/heads for itself.
 	return m.in(ctx, dir, out, out, "fetch", "--quiet", "--force", "--prune", "--no-tags", "--no-write-fetch-head",
 		"--", repo, "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
+}
+
+// origin returns where git is to run, "" = in this process's own folder, and what it is to
+// call the repository there. For a folder of this machine git has a shell run
+// `git-upload-pack FOLDER`: run in that folder, there is nothing of ours in what the shell reads.
+func origin(repo string) (dir, at string, err error) {
+	if dir, err = folder(repo); dir != "" {
+		return dir, ".", err
+	}
+	return "", repo, err
 }
 
 // elsewhere is an address that git asks another machine for, or by a protocol.
